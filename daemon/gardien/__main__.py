@@ -1,0 +1,5 @@
+"""`python -m gardien`."""
+
+from gardien.faces.cli import main
+
+main()

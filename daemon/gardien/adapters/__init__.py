@@ -1,0 +1,1 @@
+"""One module per neighbour, and the only door to it."""

@@ -1,0 +1,192 @@
+"""Reads what the owner and the stacks' authors wrote, and writes down what the owner chose."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+
+from gardien.adapters.document import read, validate
+from gardien.errors import BadInput, NotFound
+from gardien.model.fault import Fault, Faults, nearest
+from gardien.model.manifest import Manifest
+from gardien.model.settings import NAME, Settings
+from gardien.model.stack import Chosen, Recipe
+from gardien.rules import composefile, house_settings, soundness
+from gardien.rules.env import read_env, write_env
+from gardien.rules.manifest import misfits
+from gardien.words import N_, Words
+
+_NAME = re.compile(NAME)
+
+
+class Files(Protocol):
+    """Durable files, as `gardien.services.ports.Files` has them."""
+
+    async def write(self, path: Path, text: str, mode: int = 0o600) -> None: ...
+    async def read(self, path: Path) -> str | None: ...
+    async def remove(self, path: Path) -> None: ...
+
+
+def load_settings(path: Path) -> Settings:
+    """Read `gardien.yaml`. Raises `Faults` with every mistake at once, `BadInput` if it cannot be read at all."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise BadInput(
+            N_("there is no settings file {file}"),
+            N_("Name the right one with --config, or run install.sh, which writes one."),
+            file=str(path),
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else N_("it is not text in UTF-8")
+        raise BadInput(
+            N_("cannot read {file}: {why}"),
+            N_("Run this with sudo, and look whether the file is what you think it is."),
+            file=str(path),
+            why=str(why),
+        ) from error
+    document = read(text, path)
+    settings = validate(Settings, document)
+    if faults := house_settings.faults_of(settings):
+        raise Faults(document.place(faults))
+    return settings
+
+
+class FileShelf:
+    """The `Shelf` on real folders: shipped stacks, and the owner's own below `<owner>/stacks`, which come first."""
+
+    def __init__(self, shipped: Path, owner: Path, files: Files) -> None:
+        self._shipped = shipped
+        self._stacks = owner / "stacks"
+        self._secrets = owner / "secrets"
+        self._files = files
+        self._read: dict[Path, tuple[str, Recipe]] = {}  # folder -> digest of what was read, what it said
+
+    def recipes(self) -> list[str]:
+        """Names of the stacks that can be added."""
+        folders = [file.parent.name for root in (self._stacks, self._shipped) for file in root.glob("*/compose.yaml")]
+        return sorted({name for name in folders if _NAME.fullmatch(name)})
+
+    async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
+        """Read and check one stack, as it is shipped or as it lies in `folder`.
+
+        Raises NotFound, or `Faults` with all that is wrong with it.
+        """
+        folders = [folder] if folder is not None else [root / _checked(name) for root in (self._stacks, self._shipped)]
+        for each in folders:
+            text = await self._files.read(each / "compose.yaml")
+            if text is not None:
+                return await asyncio.to_thread(self._recipe, name, each, text)
+        near = nearest(name, await asyncio.to_thread(self.recipes))
+        values: dict[str, Any] = {"name": name, **near.values}
+        raise NotFound(N_("there is no stack called {name}"), near.text, **values)
+
+    async def chosen(self, name: str) -> Chosen | None:
+        """What the owner chose for this stack; None if it was never added. Raises `Faults`."""
+        path = self._chosen_file(name)
+        text = await self._files.read(path)
+        if text is None:
+            return None
+        document = await asyncio.to_thread(read, text, path)
+        chosen = validate(Chosen, document)
+        try:
+            recipe = await self.recipe(name)
+        except BadInput:
+            return chosen  # whoever asks for the recipe hears of it; a running stack must not vanish from view
+        faults = [
+            Fault((section, *fault.at), fault.says, fault.remedy)
+            for section, values in (("settings", chosen.settings), ("images", chosen.images))
+            for fault in misfits(recipe, values)
+        ]
+        if faults:
+            raise Faults(document.place(faults))
+        return chosen
+
+    async def all_chosen(self) -> dict[str, Chosen]:
+        """Every added stack. Raises `Faults` with the mistakes of all files."""
+        names = await asyncio.to_thread(lambda: sorted(file.stem for file in self._stacks.glob("*.yaml")))
+        found: dict[str, Chosen] = {}
+        faults: list[Fault] = []
+        for name in names:
+            try:
+                chosen = await self.chosen(name)
+            except Faults as error:
+                faults += error.faults
+            else:
+                found |= {name: chosen} if chosen else {}
+        if faults:
+            raise Faults(faults)
+        return found
+
+    async def choose(self, name: str, chosen: Chosen | None) -> None:
+        """Write the owner's choice; None takes the stack off the list."""
+        path = self._chosen_file(name)
+        if chosen is None:
+            await self._files.remove(path)
+            return
+        text = StringIO()
+        text.write(f"# What was chosen for the stack {name}. gardien writes this file anew when that changes.\n")
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
+        yaml.allow_unicode = True
+        yaml.dump(chosen.model_dump(), text)
+        await self._files.write(path, text.getvalue(), 0o600)
+
+    async def secrets(self, name: str) -> dict[str, str]:
+        """What was generated for this stack. Raises `Faults`, which never show a value."""
+        path = self._secrets_file(name)
+        values, odd = read_env(await self._files.read(path) or "")
+        if odd:
+            says = Words.of(N_("this line is not NAME='value', or its name came before"))
+            remedy = Words.of(N_("Bring the file back from a backup."))
+            raise Faults(Fault((), says, remedy, path, line) for line in odd)
+        return values
+
+    async def set_secrets(self, name: str, secrets: Mapping[str, str] | None) -> None:
+        """Write what was generated, mode 0600; None removes it. Raises BadInput for what cannot be written."""
+        path = self._secrets_file(name)
+        if secrets is None:
+            await self._files.remove(path)
+        else:
+            await self._files.write(path, write_env(secrets), 0o600)
+
+    def _recipe(self, name: str, folder: Path, text: str) -> Recipe:
+        neighbours = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*"))
+        digest = hashlib.sha256("\0".join((name, text, *sorted(neighbours))).encode()).hexdigest()
+        held = self._read.get(folder)
+        if held is not None and held[0] == digest:
+            return held[1]
+        document = read(text, folder / "compose.yaml")
+        if "x-gardien" not in document.data:
+            says = Words.of(N_("x-gardien is missing: gardien does not know what to save of {name}"), name=name)
+            remedy = Words.of(N_("Write it as in the shipped stacks, and try again."))
+            raise Faults([Fault((), says, remedy, document.file, 1)])
+        ours = validate(Manifest, document, ("x-gardien",))
+        if faults := soundness.faults_of(document.data, ours, neighbours):
+            raise Faults(document.place(faults))
+        recipe = Recipe(
+            name=name,
+            folder=folder,
+            services=composefile.images(document.data),
+            image_defaults=composefile.image_defaults(document.data),
+            manifest=ours,
+        )
+        self._read[folder] = (digest, recipe)
+        return recipe
+
+    def _chosen_file(self, name: str) -> Path:
+        return self._stacks / f"{_checked(name)}.yaml"
+
+    def _secrets_file(self, name: str) -> Path:
+        return self._secrets / f"{_checked(name)}.env"
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise NotFound(N_("there is no stack called {name}"), name=name)
+    return name

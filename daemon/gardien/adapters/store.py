@@ -1,0 +1,567 @@
+"""gardien's memory: one SQLite file, one writer, and nothing acknowledged that is not on the disk."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import aiosqlite
+
+from gardien.errors import BadInput, GardienError, NoSpace, NotFound
+from gardien.model.health import Alert, Disk, Severity, StackHealth
+from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
+from gardien.model.plan import Json, Plan, Step
+from gardien.model.snapshot import Snapshot
+from gardien.words import N_, Words
+
+T = TypeVar("T")
+Work = Callable[[aiosqlite.Connection], Awaitable[T]]
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SIDE_FILES = ("", "-wal", "-shm")
+
+# One statement, so that a job and its steps are of the same moment.
+_JOB = """
+SELECT job.*, (
+    SELECT json_group_array(json_array(name, state, began, ended))
+    FROM (SELECT * FROM step WHERE step.job = job.id ORDER BY position)
+) AS steps FROM job
+"""
+
+
+def plan_to_json(plan: Plan) -> dict[str, object]:
+    """For the store and the wire; `plan_from_json` is the way back."""
+    return {
+        "kind": plan.kind,
+        "subject": plan.subject,
+        "steps": [step.as_json() for step in plan.steps],
+        "leases": list(plan.leases),
+        "onward": plan.onward,
+        "facts": dict(plan.facts),
+    }
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_to_json` wrote."""
+    return Plan(
+        kind=data["kind"],
+        subject=data["subject"],
+        steps=tuple(Step.from_json(step) for step in data["steps"]),
+        leases=tuple(data["leases"]),
+        onward=data["onward"],
+        facts=data["facts"],
+    )
+
+
+class SqliteStore:
+    """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`.
+
+    `opened_fresh_after_corruption`: the file was damaged, was set aside under another name, and a new one begun.
+    """
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, fresh: bool) -> None:
+        self.path = path
+        self.opened_fresh_after_corruption = fresh
+        self._writer = writer
+        self._reader = reader
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or make the file (0600), check it, bring its tables up to date.
+
+        Raises BadInput if a newer gardien wrote it, NoSpace if its disk is full, GardienError if it cannot be opened.
+        """
+        fresh = False
+        async with _in_words(path):
+            await asyncio.to_thread(_make_private, path)
+            if not await _sound(path):
+                await asyncio.to_thread(_set_aside, path)
+                await asyncio.to_thread(_make_private, path)
+                fresh = True
+            writer = await _connect(path)
+            try:
+                await _migrate(writer)
+                reader = await _connect(path)
+                await reader.execute("PRAGMA query_only = ON")
+            except BaseException:
+                await writer.close()
+                raise
+        return cls(path, writer, reader, fresh)
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._reader.close()
+            await self._writer.close()
+
+    # -- the two doors to the file
+
+    async def _write(self, work: Work[T]) -> T:
+        """Run `work` in one transaction. A cancelled caller still waits for its end: no half-known journal."""
+        task = asyncio.ensure_future(self._transaction(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+    async def _transaction(self, work: Work[T]) -> T:
+        async with self._turn, _in_words(self.path):
+            await self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result = await work(self._writer)
+                await self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    await self._writer.execute("ROLLBACK")
+                raise
+        return result
+
+    async def _change(self, sql: str, *values: object) -> int:
+        """One statement as one transaction; returns how many rows it touched."""
+
+        async def work(db: aiosqlite.Connection) -> int:
+            return (await db.execute(sql, values)).rowcount
+
+        return await self._write(work)
+
+    async def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        async with _in_words(self.path):
+            return list(await self._reader.execute_fetchall(sql, values))
+
+    # -- jobs
+
+    async def add_job(self, plan: Plan, now: datetime) -> int:
+        async def work(db: aiosqlite.Connection) -> int:
+            cursor = await db.execute(
+                "INSERT INTO job (subject, plan, state, facts, created) VALUES (?, ?, 'queued', ?, ?)",
+                (plan.subject, _json(plan_to_json(plan)), _json(plan.facts), _time(now)),
+            )
+            job = cursor.lastrowid
+            assert job is not None
+            await db.executemany(
+                "INSERT INTO step (job, position, name) VALUES (?, ?, ?)",
+                [(job, position, step.name) for position, step in enumerate(plan.steps)],
+            )
+            return job
+
+        return await self._write(work)
+
+    async def job(self, job: int) -> Job | None:
+        rows = await self._rows(f"{_JOB} WHERE id = ?", job)
+        return _job(rows[0]) if rows else None
+
+    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+        """Newest first; with `open_only` those that have not ended, oldest first."""
+        where = "(?1 IS NULL OR subject = ?1)" + (" AND ended IS NULL" if open_only else "")
+        order = "ASC" if open_only else "DESC"
+        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?2", subject, most)
+        return [_job(row) for row in rows]
+
+    async def mark_job(
+        self,
+        job: int,
+        state: JobState,
+        now: datetime,
+        *,
+        says: Words | None = None,
+        remedy: Words | None = None,
+        code: str | None = None,
+        detail: str = "",
+    ) -> None:
+        """Change a job's state. `running` counts an attempt and forgets what was said; else what is not given stays.
+
+        Raises NotFound.
+        """
+        if state == "running":
+            sql = """UPDATE job SET state = ?1, attempts = attempts + 1, started = COALESCE(started, ?2), ended = NULL,
+                     says = ?3, remedy = ?4, code = ?5, detail = ?6 WHERE id = ?7"""
+        else:
+            sql = """UPDATE job SET state = ?1, ended = IIF(?8, ?2, NULL), says = COALESCE(?3, says),
+                     remedy = COALESCE(?4, remedy), code = COALESCE(?5, code), detail = IIF(?6 = '', detail, ?6)
+                     WHERE id = ?7"""
+        values: list[object] = [state, _time(now), _words(says), _words(remedy), code, detail, job]
+        if state != "running":
+            values.append(state in ENDED)
+        if not await self._change(sql, *values):
+            raise _no_job(job)
+
+    async def mark_step(
+        self, job: int, step: str, state: StepState, now: datetime, facts: Mapping[str, Json] | None = None
+    ) -> None:
+        """Journal a step's state, and merge `facts` into the job's in the same transaction. Raises NotFound."""
+        ended = state in {"done", "undone", "undo-failed"}
+
+        async def work(db: aiosqlite.Connection) -> None:
+            cursor = await db.execute(
+                """UPDATE step SET state = ?1, ended = IIF(?2, ?3, NULL),
+                   began = IIF(?1 = 'waiting', NULL, COALESCE(began, ?3)) WHERE job = ?4 AND name = ?5""",
+                (state, ended, _time(now), job, step),
+            )
+            if not cursor.rowcount:
+                raise NotFound(N_("job {job} has no step called {step}"), job=job, step=step)
+            if facts:
+                await _merge(db, job, facts)
+
+        await self._write(work)
+
+    async def remember(self, job: int, facts: Mapping[str, Json]) -> None:
+        """Merge `facts` into the job's, key by key. Raises NotFound."""
+        await self._write(lambda db: _merge(db, job, facts))
+
+    async def take_leases(self, job: int, leases: Iterable[str]) -> bool:
+        """All or none; what the job holds already does not stand in its way."""
+        wanted = sorted(set(leases))
+
+        async def work(db: aiosqlite.Connection) -> bool:
+            held = {row["name"]: row["job"] for row in await db.execute_fetchall("SELECT name, job FROM lease")}
+            if any(held.get(name, job) != job for name in wanted):
+                return False
+            await db.executemany(
+                "INSERT OR IGNORE INTO lease (name, job) VALUES (?, ?)", [(name, job) for name in wanted]
+            )
+            return True
+
+        return await self._write(work)
+
+    async def drop_leases(self, job: int) -> None:
+        await self._change("DELETE FROM lease WHERE job = ?", job)
+
+    async def leases(self) -> dict[str, int]:
+        return {row["name"]: row["job"] for row in await self._rows("SELECT name, job FROM lease ORDER BY name")}
+
+    # -- snapshots
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None:
+        """Write it down; the same snapshot again (a resumed job) replaces what was said of it."""
+        await self._change(
+            "INSERT OR REPLACE INTO snapshot"
+            " (target, id, stack, taken, files, bytes, added, pause_seconds, good, why, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            snapshot.target,
+            snapshot.id,
+            snapshot.stack,
+            _time(snapshot.taken),
+            snapshot.files,
+            snapshot.bytes,
+            snapshot.added,
+            snapshot.pause_seconds,
+            snapshot.good,
+            _words(snapshot.why),
+            snapshot.version,
+        )
+
+    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+        """Newest first."""
+        rows = await self._rows(
+            "SELECT * FROM snapshot WHERE (?1 IS NULL OR stack = ?1) AND (good OR NOT ?2)"
+            " ORDER BY taken DESC, id DESC LIMIT ?3",
+            stack,
+            good_only,
+            most,
+        )
+        return [
+            Snapshot(
+                id=row["id"],
+                stack=row["stack"],
+                target=row["target"],
+                taken=datetime.fromisoformat(row["taken"]),
+                files=row["files"],
+                bytes=row["bytes"],
+                added=row["added"],
+                pause_seconds=row["pause_seconds"],
+                good=bool(row["good"]),
+                why=_said(row["why"]),
+                version=row["version"],
+            )
+            for row in rows
+        ]
+
+    # -- what the watchman saw
+
+    async def set_health(self, healths: Sequence[StackHealth]) -> None:
+        """Write these down; what is known of other stacks stays."""
+
+        async def work(db: aiosqlite.Connection) -> None:
+            await db.executemany(
+                "INSERT OR REPLACE INTO health (stack, health, says, since, seen) VALUES (?, ?, ?, ?, ?)",
+                [(each.stack, each.health, _words(each.says), _time(each.since), _time(each.seen)) for each in healths],
+            )
+
+        await self._write(work)
+
+    async def healths(self) -> dict[str, StackHealth]:
+        return {
+            row["stack"]: StackHealth(
+                stack=row["stack"],
+                health=row["health"],
+                says=Words.from_json(json.loads(row["says"])),
+                since=datetime.fromisoformat(row["since"]),
+                seen=datetime.fromisoformat(row["seen"]),
+            )
+            for row in await self._rows("SELECT * FROM health ORDER BY stack")
+        }
+
+    async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None:
+        """Replace all that is known of disks."""
+
+        async def work(db: aiosqlite.Connection) -> None:
+            await db.execute("DELETE FROM disk")
+            await db.executemany(
+                "INSERT INTO disk (position, path, total, free, present, seen) VALUES (?, ?, ?, ?, ?, ?)",
+                [(i, each.path, each.total, each.free, each.present, _time(now)) for i, each in enumerate(disks)],
+            )
+
+        await self._write(work)
+
+    async def disks(self) -> tuple[list[Disk], datetime | None]:
+        """The disks, and when they were looked at; None if there are none."""
+        rows = await self._rows("SELECT * FROM disk ORDER BY position")
+        disks = [Disk(row["path"], row["total"], row["free"], bool(row["present"])) for row in rows]
+        return disks, datetime.fromisoformat(rows[0]["seen"]) if rows else None
+
+    # -- alerts and notes
+
+    async def open_alert(self, key: str, severity: Severity, says: Words, remedy: Words, now: datetime) -> None:
+        """At most one open alert per key: opening it again changes its words, not its beginning."""
+        await self._change(
+            """INSERT INTO alert (key, severity, says, remedy, opened) VALUES (?, ?, ?, ?, ?)
+               ON CONFLICT (key) WHERE closed IS NULL
+               DO UPDATE SET severity = excluded.severity, says = excluded.says, remedy = excluded.remedy""",
+            key,
+            severity,
+            _words(says),
+            _words(remedy),
+            _time(now),
+        )
+
+    async def close_alert(self, key: str, now: datetime) -> None:
+        """Nothing happens if none is open."""
+        await self._change("UPDATE alert SET closed = ? WHERE key = ? AND closed IS NULL", _time(now), key)
+
+    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
+        """Newest first."""
+        rows = await self._rows(
+            "SELECT * FROM alert WHERE closed IS NULL OR NOT ? ORDER BY id DESC LIMIT ?", open_only, most
+        )
+        return [
+            Alert(
+                id=row["id"],
+                key=row["key"],
+                severity=row["severity"],
+                says=Words.from_json(json.loads(row["says"])),
+                remedy=Words.from_json(json.loads(row["remedy"])),
+                opened=datetime.fromisoformat(row["opened"]),
+                closed=datetime.fromisoformat(row["closed"]) if row["closed"] else None,
+            )
+            for row in rows
+        ]
+
+    async def note(self, key: str, value: str) -> None:
+        await self._change("INSERT OR REPLACE INTO note (key, value) VALUES (?, ?)", key, value)
+
+    async def noted(self, key: str) -> str | None:
+        rows = await self._rows("SELECT value FROM note WHERE key = ?", key)
+        return rows[0]["value"] if rows else None
+
+    # -- people
+
+    async def set_password(self, user: str, hashed: str) -> None:
+        await self._change("INSERT OR REPLACE INTO password (user, hashed) VALUES (?, ?)", user, hashed)
+
+    async def password(self, user: str) -> str | None:
+        rows = await self._rows("SELECT hashed FROM password WHERE user = ?", user)
+        return rows[0]["hashed"] if rows else None
+
+    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
+        await self._change(
+            "INSERT OR REPLACE INTO link (hashed, user, until) VALUES (?, ?, ?)", hashed, user, _time(until)
+        )
+
+    async def use_link(self, hashed: str, now: datetime) -> str | None:
+        """The user, once, in time; else None. Takes the occasion to drop what is out of date."""
+
+        async def work(db: aiosqlite.Connection) -> str | None:
+            await db.execute("DELETE FROM link WHERE until <= ?", (_time(now),))
+            await db.execute("DELETE FROM session WHERE until <= ?", (_time(now),))
+            rows = list(await db.execute_fetchall("DELETE FROM link WHERE hashed = ? RETURNING user", (hashed,)))
+            return rows[0]["user"] if rows else None
+
+        return await self._write(work)
+
+    async def save_session(self, key: str, data: str, until: datetime) -> None:
+        """`data` is a JSON object; its `user`, if any, is whose session `end_sessions` ends."""
+        user = json.loads(data).get("user")
+        await self._change(
+            "INSERT OR REPLACE INTO session (key, user, data, until) VALUES (?, ?, ?, ?)", key, user, data, _time(until)
+        )
+
+    async def session(self, key: str, now: datetime) -> str | None:
+        rows = await self._rows("SELECT data FROM session WHERE key = ? AND until > ?", key, _time(now))
+        return rows[0]["data"] if rows else None
+
+    async def end_session(self, key: str) -> None:
+        await self._change("DELETE FROM session WHERE key = ?", key)
+
+    async def end_sessions(self, user: str) -> None:
+        await self._change("DELETE FROM session WHERE user = ?", user)
+
+
+# -- opening
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    db = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        db.row_factory = sqlite3.Row
+        for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            await db.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def _sound(path: Path) -> bool:
+    """Whether SQLite finds the file whole. Errors that are not damage (locked, no space) are raised."""
+    try:
+        db = await _connect(path)
+        try:
+            return [row[0] for row in await db.execute_fetchall("PRAGMA quick_check(1)")] == ["ok"]
+        finally:
+            await db.close()
+    except sqlite3.DatabaseError as error:
+        if _primary_code(error) in _CORRUPT:
+            return False
+        raise
+
+
+async def _migrate(db: aiosqlite.Connection) -> None:
+    scripts = sorted(
+        (int(each.name.split("_")[0]), each.read_text(encoding="utf-8"))
+        for each in (resources.files("gardien.adapters") / "schema").iterdir()
+        if each.name.endswith(".sql")
+    )
+    (row,) = await db.execute_fetchall("PRAGMA user_version")
+    version = row[0]
+    if version > scripts[-1][0]:
+        raise BadInput(
+            N_("gardien's memory was made by a newer gardien (format {found}; this one knows {known})"),
+            N_("Install the newer gardien again, or put an older copy of the state folder back."),
+            found=version,
+            known=scripts[-1][0],
+        )
+    for number, script in scripts:
+        if number > version:
+            try:
+                await db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+            except BaseException:
+                if db.in_transaction:
+                    await db.execute("ROLLBACK")
+                raise
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives its side files the mode of the main one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+
+
+def _set_aside(path: Path) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    for suffix in _SIDE_FILES:
+        side = path.with_name(path.name + suffix)
+        if side.exists():
+            side.rename(path.with_name(f"{path.name}.damaged-{stamp}{suffix}"))
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+@asynccontextmanager
+async def _in_words(path: Path) -> AsyncIterator[None]:
+    """SQLite's and the file system's errors, for people."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise  # a mistake in this program, not of the disk
+    except (sqlite3.DatabaseError, OSError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and _primary_code(error) == sqlite3.SQLITE_FULL:
+            raise NoSpace(
+                N_("gardien cannot write its memory: the disk that holds {path} is full"),
+                N_("Free some space on that disk, then start gardien again."),
+                detail=str(error),
+                path=str(path),
+            ) from error
+        raise GardienError(
+            N_("gardien cannot use its memory, {path}"),
+            N_("Look whether its disk is there, can be written to, and belongs to gardien; then start gardien again."),
+            detail=str(error),
+            path=str(path),
+        ) from error
+
+
+# -- rows and values
+
+
+async def _merge(db: aiosqlite.Connection, job: int, facts: Mapping[str, Json]) -> None:
+    rows = list(await db.execute_fetchall("SELECT facts FROM job WHERE id = ?", (job,)))
+    if not rows:
+        raise _no_job(job)
+    merged = json.loads(rows[0]["facts"]) | dict(facts)
+    await db.execute("UPDATE job SET facts = ? WHERE id = ?", (_json(merged), job))
+
+
+def _no_job(job: int) -> NotFound:
+    return NotFound(N_("there is no job {job}"), job=job)
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        plan=plan_from_json(json.loads(row["plan"])),
+        state=row["state"],
+        steps=tuple(
+            StepRecord(name, state, _moment(began), _moment(ended))
+            for name, state, began, ended in json.loads(row["steps"])
+        ),
+        facts=json.loads(row["facts"]),
+        attempts=row["attempts"],
+        created=datetime.fromisoformat(row["created"]),
+        started=_moment(row["started"]),
+        ended=_moment(row["ended"]),
+        says=_said(row["says"]),
+        remedy=_said(row["remedy"]),
+        code=row["code"],
+        detail=row["detail"],
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
+
+
+def _time(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _words(words: Words | None) -> str | None:
+    return _json(words.as_json()) if words is not None else None
+
+
+def _said(text: str | None) -> Words | None:
+    return Words.from_json(json.loads(text)) if text else None

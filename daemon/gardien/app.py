@@ -1,0 +1,229 @@
+"""The composition root: the only place that makes neighbours and use cases, and ties them together."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gardien import __version__
+from gardien.adapters import files as files_adapter
+from gardien.adapters import notify, process
+from gardien.adapters.compose import ComposeCli
+from gardien.adapters.engine import DockerEngine
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.host import LocalHost
+from gardien.adapters.probes import NetProbes
+from gardien.adapters.restic import ResticCli
+from gardien.adapters.shelf import FileShelf, load_settings
+from gardien.adapters.store import SqliteStore
+from gardien.errors import GardienError, unexpected
+from gardien.faces.server import serve
+from gardien.model.settings import Settings
+from gardien.services import disk
+from gardien.services.backup import Backups
+from gardien.services.calendar import Calendar
+from gardien.services.feed import Feed
+from gardien.services.house import House
+from gardien.services.overview import Overviews
+from gardien.services.people import People
+from gardien.services.ports import World
+from gardien.services.restore import Restores
+from gardien.services.runner import Moment, OnPoint, Runner
+from gardien.services.stacks import Stacks
+from gardien.services.targets import Targets
+from gardien.services.watch import Watch
+from gardien.words import N_, Words
+
+log = logging.getLogger("gardien")
+
+DIE_AT = "GARDIEN_DIE_AT"  # "backup/dump/ran": a test's way to pull the plug there
+
+
+def shipped(what: str) -> Path:
+    """A folder that comes with the package: `compose` or `webui`; beside the sources in a checkout."""
+    installed = Path(__file__).parent / "shipped" / what
+    return installed if installed.is_dir() else Path(__file__).parents[2] / what
+
+
+@contextlib.asynccontextmanager
+async def neighbours(settings: Settings) -> AsyncIterator[World]:
+    """Open everything gardien talks to, and close it again."""
+    files = LocalFiles()
+    compose = ComposeCli(settings)
+    store = await SqliteStore.open(settings.folders.state / "gardien.db")
+    probes = NetProbes(compose)
+    engine = DockerEngine(settings)
+    try:
+        yield World(
+            settings=settings,
+            clock=lambda: datetime.now(UTC),
+            store=store,
+            restic=ResticCli(settings),
+            compose=compose,
+            engine=engine,
+            probes=probes,
+            host=LocalHost(),
+            files=files,
+            shelf=FileShelf(shipped("compose"), settings.folders.owner, files),
+        )
+    finally:
+        await probes.close()
+        await engine.close()
+        await store.close()
+
+
+def household(world: World, on_point: OnPoint | None = None) -> House:
+    """All use cases over these neighbours."""
+    feed = Feed()
+    zone = local_zone()
+    runner = Runner(world.store, world.clock, feed, on_point)
+    stacks = Stacks(world, runner)
+    targets = Targets(world)
+    backups = Backups(world, runner, stacks, targets)
+    overviews = Overviews(world, runner, stacks, zone)
+    return House(
+        settings=world.settings,
+        store=world.store,
+        runner=runner,
+        stacks=stacks,
+        targets=targets,
+        backups=backups,
+        restores=Restores(world, runner, stacks, targets),
+        watch=Watch(world, stacks, overviews, feed),
+        overviews=overviews,
+        people=People(world.store, world.clock),
+        calendar=Calendar(world, stacks, backups, zone),
+        feed=feed,
+    )
+
+
+def local_zone() -> ZoneInfo:
+    """The machine's time zone; UTC if it says nothing that we know."""
+    with contextlib.suppress(OSError, ZoneInfoNotFoundError, ValueError):
+        name = os.environ.get("TZ") or str(Path("/etc/localtime").resolve()).split("zoneinfo/", 1)[1]
+        return ZoneInfo(name)
+    return ZoneInfo("UTC")
+
+
+def run(config: Path) -> int:
+    """The daemon's life, until SIGTERM or SIGINT. Returns the exit code: 0, 1 on failure, 2 on bad settings."""
+    _speak()
+    os.umask(0o077)
+    try:
+        settings = load_settings(config)
+    except GardienError as error:
+        log.error("%s %s", error.says, error.remedy)
+        return 2
+    try:
+        asyncio.run(_live(settings))
+    except GardienError as error:
+        log.error("%s %s", error.says, error.remedy)
+        return 1
+    return 0
+
+
+async def _live(settings: Settings) -> None:
+    """Recover first, then answer the door, then watch and keep the calendar."""
+    folders = settings.folders
+    files = LocalFiles()
+    for folder, mode in ((folders.run, 0o700), (folders.state, 0o700), (folders.owner, 0o755), (settings.secrets, 0o700)):
+        await files.make_folder(folder, (0, 0) if os.geteuid() == 0 else (os.geteuid(), os.getegid()), mode)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with files_adapter.lock(folders.run / "lock"):
+        await process.reap(folders.run / "children")
+        async with neighbours(settings) as world:
+            house = household(world, _plug_puller())
+            async with serve(house):
+                await house.runner.recover()
+                await house.calendar.start()
+                watching = asyncio.create_task(house.watch.run(), name="watch")
+                beating = asyncio.create_task(notify.beat(), name="watchdog")
+                notify.ready(f"gardien {__version__} watches")
+                log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
+                try:
+                    await stop.wait()
+                finally:
+                    log.info("stopping: what runs is undone first")
+                    notify.stopping()
+                    house.calendar.stop()
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
+                    await house.runner.stop()
+                    beating.cancel()
+                    await asyncio.gather(beating, return_exceptions=True)
+    log.info("stopped")
+
+
+def _plug_puller() -> OnPoint | None:
+    """What kills this very process where a test asks for it; nothing in a normal life."""
+    point = os.environ.get(DIE_AT)
+    if not point:
+        return None
+
+    def pull(kind: str, step: str, moment: Moment) -> None:
+        if f"{kind}/{step}/{moment}" == point:
+            log.critical("%s: dying at %s", DIE_AT, point)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return pull
+
+
+async def examine(config: Path) -> list[tuple[Words, GardienError | None]]:
+    """For `gardien check`: every thing that was looked at, and what is wrong with it. Changes nothing.
+
+    Raises BadInput when the settings themselves cannot be read; then nothing else can be looked at.
+    """
+    settings = load_settings(config)
+    found: list[tuple[Words, GardienError | None]] = [(Words.of(N_("settings {file}"), file=str(config)), None)]
+
+    async def look(label: Words, question: object) -> None:
+        try:
+            await question  # type: ignore[misc]
+        except GardienError as error:
+            found.append((label, error))
+        except Exception as error:
+            log.debug("check", exc_info=error)
+            found.append((label, unexpected(error)))
+        else:
+            found.append((label, None))
+
+    async with neighbours(settings) as world:
+        for name in world.shelf.recipes():
+            await look(Words.of(N_("stack {name}"), name=name), world.shelf.recipe(name))
+        await look(Words.of(N_("choices of the owner")), world.shelf.all_chosen())
+        await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.require(world))
+        await look(Words.of(N_("Docker")), world.engine.ping())
+        await look(Words.of(N_("restic")), world.restic.version())
+        for target in settings.targets:
+            await look(Words.of(N_("backup target {name}"), name=target), world.restic.identity(target))
+    return found
+
+
+def _speak() -> None:
+    """To the journal with its priorities, to a terminal with times."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_Journal("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+class _Journal(logging.Formatter):
+    """`<3>text`: what systemd reads as a priority."""
+
+    LEVELS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = next((syslog for least, syslog in self.LEVELS if record.levelno >= least), 7)
+        return f"<{level}>" + super().format(record).replace("\n", f"\n<{level}>")

@@ -1,0 +1,229 @@
+"""The pages: each gathers what it shows once, from what the watchman last saw. Nothing here asks Docker or restic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from gardien.errors import DiskMissing, NotFound
+from gardien.faces import auth, present
+from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.screen import LANGUAGE_COOKIE
+from gardien.model.job import Job
+from gardien.model.overview import JobView, Overview, StackView
+from gardien.words import N_
+
+STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not believed
+RECENT = 5
+YEAR = 365 * 24 * 3600
+
+STACK = r"/stacks/{name:[a-z][a-z0-9-]{0,30}}"
+JOB = r"/jobs/{job:\d{1,9}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An overview as one reader sees it: with the stacks' names in their language, and each stack's job beside it."""
+
+    overview: Overview
+    language: str
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """What people call the stacks."""
+        return {stack.name: stack.title.say(self.language) for stack in self.overview.stacks}
+
+    @property
+    def working(self) -> Mapping[str, JobView]:
+        """The first job under way, or waiting, for each stack."""
+        return {view.job.plan.subject: view for view in reversed(self.overview.jobs)}
+
+    @property
+    def stale(self) -> bool:
+        """Whether the watchman has not looked for too long."""
+        seen = self.overview.seen
+        return seen is not None and self.overview.now - seen > STALE
+
+    def stack(self, name: str) -> StackView:
+        """Raises NotFound."""
+        for stack in self.overview.stacks:
+            if stack.name == name:
+                return stack
+        raise NotFound(
+            N_("there is no stack called {stack} here"),
+            N_("`gardien stack list` shows those that are here, `gardien stack available` those that can be added."),
+            stack=name,
+        )
+
+    def context(self) -> dict[str, object]:
+        """What the templates read."""
+        return {
+            "view": self.overview,
+            "now": self.overview.now,
+            "titles": self.titles,
+            "working": self.working,
+            "stale": self.stale,
+            "recent": self.overview.recent[:RECENT],
+        }
+
+
+async def look(request: web.Request) -> Shown:
+    """The house as this reader sees it."""
+    return Shown(await request.app[HOUSE].overviews.now(), request.app[SCREEN].language(request))
+
+
+async def home(request: web.Request) -> web.Response:
+    """One sentence for the house, its stacks, disks, jobs and alerts."""
+    shown = await look(request)
+    return request.app[SCREEN].page(request, "home.html", **shown.context(), busy=bool(shown.overview.jobs))
+
+
+async def stack_page(request: web.Request) -> web.Response:
+    """One stack: how it is, its backups, and what can be done with it."""
+    shown = await look(request)
+    stack = shown.stack(request.match_info["name"])
+    snapshots = await request.app[HOUSE].backups.list(stack.name)
+    busy = stack.name in shown.working
+    return request.app[SCREEN].page(
+        request, "stack.html", **shown.context(), stack=stack, snapshots=snapshots, busy=busy
+    )
+
+
+async def back_up(request: web.Request) -> web.Response:
+    """Start a backup."""
+    raise _to_job(await request.app[HOUSE].backups.create(request.match_info["name"]))
+
+
+async def start(request: web.Request) -> web.Response:
+    """Start a stopped stack."""
+    raise _to_job(await request.app[HOUSE].stacks.start(request.match_info["name"]))
+
+
+async def stop_page(request: web.Request) -> web.Response:
+    """What stopping will mean, before it is done."""
+    shown = await look(request)
+    stack = shown.stack(request.match_info["name"])
+    plan = await request.app[HOUSE].stacks.plan_stop(stack.name)
+    return request.app[SCREEN].page(request, "stop.html", **shown.context(), stack=stack, plan=plan)
+
+
+async def stop(request: web.Request) -> web.Response:
+    """Stop a stack."""
+    raise _to_job(await request.app[HOUSE].stacks.stop(request.match_info["name"]))
+
+
+async def restore_page(request: web.Request) -> web.Response:
+    """What a restore will do, step by step, before it is done."""
+    shown = await look(request)
+    stack = shown.stack(request.match_info["name"])
+    chosen = request.query.get("snapshot")
+    new_disk = "new_disk" in request.query
+    house = request.app[HOUSE]
+    snapshots = [snapshot for snapshot in await house.backups.list(stack.name) if snapshot.good]
+    if chosen is None and snapshots:
+        chosen = snapshots[0].id
+    try:
+        plan = await house.restores.plan(stack.name, chosen, new_disk)
+        error = None
+    except DiskMissing as missing:
+        plan, error = None, missing
+    return request.app[SCREEN].page(
+        request,
+        "restore.html",
+        status=503 if error else 200,
+        **shown.context(),
+        stack=stack,
+        snapshot=next((snapshot for snapshot in snapshots if snapshot.id == chosen), None),
+        chosen=chosen,
+        plan=plan,
+        error=error,
+        new_disk=new_disk,
+    )
+
+
+async def restore(request: web.Request) -> web.Response:
+    """Start a restore."""
+    form = await request.post()
+    snapshot = form.get("snapshot")
+    chosen = snapshot if isinstance(snapshot, str) and snapshot else None
+    name = request.match_info["name"]
+    raise _to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form))
+
+
+async def jobs_page(request: web.Request) -> web.Response:
+    """The newest jobs."""
+    shown = await look(request)
+    jobs = await request.app[HOUSE].runner.jobs()
+    return request.app[SCREEN].page(request, "jobs.html", **shown.context(), jobs=jobs, busy=bool(shown.overview.jobs))
+
+
+async def job_context(request: web.Request, number: int) -> dict[str, object]:
+    """What is shown of one job. Raises NotFound."""
+    shown = await look(request)
+    runner = request.app[HOUSE].runner
+    job = await runner.job(number)
+    return {**shown.context(), "job": job, "progress": runner.progress(number), "busy": not job.over}
+
+
+async def job_page(request: web.Request) -> web.Response:
+    """One job: its steps, and how it ended."""
+    return request.app[SCREEN].page(request, "job.html", **await job_context(request, _job(request)))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Undo a job that runs."""
+    number = _job(request)
+    await request.app[HOUSE].runner.cancel(number)
+    raise web.HTTPSeeOther(f"/jobs/{number}")
+
+
+async def choose_language(request: web.Request) -> web.Response:
+    """Keep the reader's language, and go back to where they were."""
+    form = await request.post()
+    response = web.HTTPSeeOther(auth.own_path(form.get("next")))
+    chosen = form.get("language")
+    if chosen in present.LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            str(chosen),
+            path="/",
+            max_age=YEAR,
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+    raise response
+
+
+async def static(request: web.Request) -> web.Response:
+    """A style sheet, a script, a picture."""
+    return request.app[SCREEN].asset(request)
+
+
+def _job(request: web.Request) -> int:
+    return int(request.match_info["job"])
+
+
+def _to_job(job: int) -> web.HTTPSeeOther:
+    """On to watching it: reloading that page starts nothing again."""
+    return web.HTTPSeeOther(f"/jobs/{job}")
+
+
+def routes() -> list[web.RouteDef]:
+    """Everything a person opens."""
+    return [
+        web.get("/", home),
+        web.get(STACK, stack_page),
+        web.post(STACK + "/backup", back_up),
+        web.post(STACK + "/start", start),
+        web.get(STACK + "/stop", stop_page),
+        web.post(STACK + "/stop", stop),
+        web.get(STACK + "/restore", restore_page),
+        web.post(STACK + "/restore", restore),
+        web.get("/jobs", jobs_page),
+        web.get(JOB, job_page),
+        web.post(JOB + "/cancel", cancel),
+        web.post("/language", choose_language),
+        web.get(r"/static/{name:[a-z0-9/.-]+}", static),
+    ]

@@ -1,0 +1,234 @@
+"""Values into words: the one place where what gardien knows is said in the reader's language."""
+
+import io
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from babel import Locale
+from babel.dates import format_date, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
+from babel.support import NullTranslations, Translations
+
+from gardien.model.health import Health, Severity
+from gardien.model.job import Job, JobState, StepState
+from gardien.model.plan import Kind
+from gardien.words import N_, Value, Words
+
+LANGUAGES = ("en", "fr")
+DOMAIN = "gardien"
+LOCALE = Path(__file__).parent.parent / "locale"
+
+HEALTH: Mapping[Health, str] = MappingProxyType(
+    {
+        "well": N_("Running well"),
+        "starting": N_("Starting"),
+        "paused": N_("Paused for a moment"),
+        "ailing": N_("Not well"),
+        "down": N_("Not running"),
+        "stopped": N_("Switched off"),
+        "unknown": N_("Not known yet"),
+    }
+)
+SEVERITY: Mapping[Severity, str] = MappingProxyType(
+    {"calm": N_("All is well"), "notice": N_("Worth a look"), "trouble": N_("Needs you")}
+)
+JOB_STATE: Mapping[JobState, str] = MappingProxyType(
+    {
+        "queued": N_("Waiting its turn"),
+        "running": N_("Under way"),
+        "undoing": N_("Being undone"),
+        "done": N_("Done"),
+        "failed": N_("Failed"),
+        "cancelled": N_("Cancelled"),
+        "interrupted": N_("Interrupted"),
+        "stuck": N_("Stuck"),
+    }
+)
+STEP_STATE: Mapping[StepState, str] = MappingProxyType(
+    {
+        "waiting": N_("To do"),
+        "begun": N_("Under way"),
+        "done": N_("Done"),
+        "undoing": N_("Being undone"),
+        "undone": N_("Undone"),
+        "undo-failed": N_("Could not be undone"),
+    }
+)
+JOB_KIND: Mapping[Kind, str] = MappingProxyType(
+    {
+        "add": N_("Setting up {stack}"),
+        "start": N_("Starting {stack}"),
+        "stop": N_("Switching off {stack}"),
+        "remove": N_("Removing {stack}"),
+        "backup": N_("Backup of {stack}"),
+        "restore": N_("Restore of {stack}"),
+    }
+)
+UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+OCTETS = MappingProxyType({"TB": "To", "GB": "Go", "MB": "Mo", "kB": "ko", "B": "o"})
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The translations into `language`; where no `.mo` was built, or an older one, the `.po` is read."""
+    written = LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    compiled = written.with_suffix(".mo")
+    if written.exists() and (not compiled.exists() or compiled.stat().st_mtime < written.stat().st_mtime):
+        fresh = io.BytesIO()
+        with written.open("rb") as source:
+            write_mo(fresh, read_po(source))
+        fresh.seek(0)
+        return Translations(fresh, DOMAIN)
+    return Translations.load(LOCALE, [language], DOMAIN)
+
+
+def known(language: str | None, fallback: str = "en") -> str:
+    """`language` if we speak it, a regional kind of it too (`fr_CA`), else `fallback`."""
+    short = (language or "").replace("_", "-").split("-")[0].lower()
+    return short if short in LANGUAGES else fallback
+
+
+class _Holes(dict[str, str]):
+    """A hole that nothing fills stays a hole: the sentence is still worth reading."""
+
+    def __missing__(self, name: str) -> str:
+        return "{" + name + "}"
+
+
+def say(words: Words, language: str) -> str:
+    """The sentence in `language`, its holes filled. A hole called `count` chooses singular or plural, in English too."""
+    if not words.text:
+        return ""
+    count = words.values.get("count")
+    known_texts = catalogue(language)
+    if isinstance(count, int):
+        text = known_texts.ungettext(words.text, words.text, count)
+    else:
+        text = known_texts.ugettext(words.text)
+    return text.format_map(_Holes({name: _fill(name, value, language) for name, value in words.values.items()}))
+
+
+def _fill(name: str, value: Value, language: str) -> str:
+    if isinstance(value, int) and name in {"count", "files"}:
+        return number(value, language)
+    return str(value)
+
+
+def translate(text: str, language: str, **values: Value) -> str:
+    """Say an `N_()` text that is not wrapped in `Words`."""
+    return say(Words(text, values), language)
+
+
+def job_title(job: Job, language: str, titles: Mapping[str, str] | None = None) -> str:
+    """What a job is about: "Backup of Nextcloud". `titles` maps stacks to what people call them."""
+    return translate(JOB_KIND[job.plan.kind], language, stack=(titles or {}).get(job.plan.subject, job.plan.subject))
+
+
+def number(value: float, language: str) -> str:
+    """A number with its thousands grouped."""
+    return format_decimal(value, locale=language)
+
+
+def percent(share: float, language: str) -> str:
+    """A share of 0 to 1, rounded down: 100 % is said of what is complete, never before."""
+    return format_percent(int(share * 100) / 100, locale=language)
+
+
+def size(bytes_: float, language: str) -> str:
+    """Bytes as people read them on a disk's box, in powers of 1000: `1.2 GB`, `1,2 Go`."""
+    unit, each = next(((unit, each) for unit, each in UNITS if bytes_ >= each * 0.9995), ("B", 1.0))
+    value = bytes_ / each
+    shape = "#,##0.#" if value < 99.95 and unit != "B" else "#,##0"
+    name = OCTETS[unit] if language == "fr" else unit
+    return f"{format_decimal(value, format=shape, locale=language)}{NBSP}{name}"
+
+
+def speed(per_second: float, language: str) -> str:
+    """Bytes a second."""
+    return f"{size(per_second, language)}/s"
+
+
+def duration(seconds: float, language: str) -> str:
+    """A length of time in its two largest units: `0.4 s`, `3 min 20 s`, `1 h 05 min`."""
+    if seconds < 9.95:
+        return f"{format_decimal(max(seconds, 0), format='0.#', locale=language)}{NBSP}s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        days, hours = divmod(hours, 24)
+        day = "j" if language == "fr" else "d"
+        return f"{days}{NBSP}{day} {hours}{NBSP}h" if hours else f"{days}{NBSP}{day}"
+    if hours:
+        return f"{hours}{NBSP}h {minutes:02}{NBSP}min"
+    if minutes:
+        return f"{minutes}{NBSP}min {rest:02}{NBSP}s" if rest else f"{minutes}{NBSP}min"
+    return f"{rest}{NBSP}s"
+
+
+def left(seconds: float | None, language: str) -> str:
+    """The time that remains, as vaguely as it is known; empty when it is not."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return translate(N_("a few seconds left"), language)
+    step = 10 if seconds < 55 else 60
+    rounded = timedelta(seconds=max(step, round(seconds / step) * step))
+    span = format_timedelta(rounded, threshold=1 if seconds < 3600 else 2, locale=language)
+    return translate(N_("about {time} left"), language, time=span)
+
+
+def age(then: datetime, now: datetime, language: str) -> str:
+    """How long ago: `3 hours ago`. Hours are counted up to two days, days up to two weeks."""
+    gone = now - then
+    if timedelta(seconds=-5) <= gone < timedelta(seconds=5):
+        return translate(N_("just now"), language)
+    return format_timedelta(-gone, threshold=2, add_direction=True, locale=language)
+
+
+def clock(then: datetime, language: str) -> str:
+    """The time of day on this machine's clock: `02:41`, `02 h 41`."""
+    local = then.astimezone()
+    return f"{local:%H}{NBSP}h{NBSP}{local:%M}" if language == "fr" else f"{local:%H:%M}"
+
+
+def day(then: datetime, now: datetime, language: str) -> str:
+    """A date, with its year when that is not the present one: `3 March`, `1er mars 2025`."""
+    local = then.astimezone()
+    shape = "d MMMM" if local.year == now.astimezone().year else "d MMMM y"
+    said = format_date(local.date(), shape, locale=language)
+    return said.replace("1 ", "1er ", 1) if language == "fr" and local.day == 1 else said
+
+
+def when(then: datetime, now: datetime, language: str) -> str:
+    """When it was, or will be, to follow a verb: `this morning at 02:41`, `mardi à 02 h 41`."""
+    local = then.astimezone()
+    days = (local.date() - now.astimezone().date()).days
+    if days == 0:
+        parts = (N_("this morning at {time}"), N_("this afternoon at {time}"), N_("this evening at {time}"))
+        text = parts[(local.hour >= 12) + (local.hour >= 18)]
+    elif days == -1:
+        text = N_("yesterday at {time}")
+    elif days == 1:
+        text = N_("tomorrow at {time}")
+    elif abs(days) < 7:
+        text = N_("on {day} at {time}")
+        weekday = Locale.parse(language).days["format"]["wide"][local.weekday()]
+        return translate(text, language, day=weekday, time=clock(then, language))
+    else:
+        text = N_("on {date} at {time}")
+        return translate(text, language, date=day(then, now, language), time=clock(then, language))
+    return translate(text, language, time=clock(then, language))
+
+
+
+def sentence(words: Words, language: str) -> str:
+    """`say`, to stand alone: with a capital first and a full stop last."""
+    said = say(words, language).strip()
+    return said[:1].upper() + said[1:] + ("" if not said or said[-1] in ".!?…:" else ".")

@@ -1,0 +1,159 @@
+"""Draws pages: templates, languages and the few files a page needs. Knows no use case."""
+
+import gzip
+import hashlib
+import logging
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup, escape
+
+from gardien.faces import present
+from gardien.words import Words
+
+log = logging.getLogger(__name__)
+
+LANGUAGE_COOKIE = "language"
+KINDS = MappingProxyType(
+    {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
+)
+CODE = re.compile(r"`([^`]+)`")
+
+
+def webui() -> Path:
+    """The folder of templates and static files: beside the installed package, or in a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "shipped" / "webui"
+    return shipped if shipped.is_dir() else package.parent.parent / "webui"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file, held in memory. Its address carries its hash, so it may be kept by browsers for ever."""
+
+    body: bytes
+    packed: bytes
+    kind: str
+    mark: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Asset":
+        body = path.read_bytes()
+        packed = gzip.compress(body, mtime=0)
+        return cls(body, packed, KINDS[path.suffix], hashlib.sha256(body).hexdigest()[:12])
+
+
+class Screen:
+    """One template environment per language, and the static files."""
+
+    def __init__(self, fallback: str, folder: Path | None = None) -> None:
+        folder = folder or webui()
+        static = folder / "static"
+        self._fallback = fallback
+        self._assets = {
+            str(path.relative_to(static)): Asset.read(path)
+            for path in sorted(static.rglob("*"))
+            if path.suffix in KINDS and path.is_file()
+        }
+        if not any(name.startswith("vendor/") for name in self._assets):
+            log.warning("the page's scripts were not built: pages work, but do not move by themselves")
+        loader = jinja2.FileSystemLoader(folder / "templates")
+        self._environments = {language: self._environment(loader, language) for language in present.LANGUAGES}
+
+    def _environment(self, loader: jinja2.BaseLoader, language: str) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=loader,
+            autoescape=True,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.install_gettext_translations(present.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+        for name in ("age", "clock", "day", "duration", "left", "number", "percent", "sentence", "size", "speed"):
+            environment.filters[name] = partial(getattr(present, name), language=language)
+        environment.filters["when"] = partial(present.when, language=language)
+        environment.filters["say"] = partial(present.say, language=language)
+        environment.filters["tr"] = partial(present.translate, language=language)
+        environment.filters["prose"] = partial(prose, language=language)
+        environment.filters["web_address"] = web_address
+        environment.globals.update(
+            language=language,
+            languages=present.LANGUAGES,
+            asset=self.address,
+            moving="vendor/htmx-sse.min.js" in self._assets,
+            job_title=partial(present.job_title, language=language),
+            HEALTH=present.HEALTH,
+            SEVERITY=present.SEVERITY,
+            JOB_STATE=present.JOB_STATE,
+            STEP_STATE=present.STEP_STATE,
+        )
+        return environment
+
+    def language(self, request: web.Request) -> str:
+        """What the reader chose, else what their browser asks for, else what the owner set."""
+        chosen = request.cookies.get(LANGUAGE_COOKIE)
+        if chosen in present.LANGUAGES:
+            return chosen
+        return preferred(request.headers.get("Accept-Language", "")) or self._fallback
+
+    def text(self, template: str, language: str, **context: object) -> str:
+        """A template's text in `language`."""
+        return self._environments[language].get_template(template).render(context)
+
+    def page(self, request: web.Request, template: str, *, status: int = 200, **context: object) -> web.Response:
+        """A whole page for this reader."""
+        path = request.path_qs if request.method == "GET" else "/"  # where to come back to
+        text = self.text(template, self.language(request), path=path, user=request.get("user"), **context)
+        return web.Response(text=text, content_type="text/html", status=status)
+
+    def address(self, name: str) -> str:
+        """Where a static file is found."""
+        return f"/static/{name}?v={self._assets[name].mark}"
+
+    def asset(self, request: web.Request) -> web.Response:
+        """Serve a static file; names are looked up, never opened. Raises 404."""
+        asset = self._assets.get(request.match_info["name"])
+        if asset is None:
+            raise web.HTTPNotFound
+        headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+        body = asset.body
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            body = asset.packed
+        charset = "utf-8" if asset.kind.startswith("text/") else None
+        return web.Response(body=body, content_type=asset.kind, charset=charset, headers=headers)
+
+
+def preferred(header: str) -> str | None:
+    """The language we speak that an `Accept-Language` header likes best."""
+    wishes = []
+    for wish in header.replace(" ", "").split(",")[:20]:
+        tag, _, weight = wish.partition(";q=")
+        if re.fullmatch(r"(0(\.\d{0,3})?|1(\.0{0,3})?)?", weight):
+            wishes.append((float(weight or 1), tag))
+    for weight, tag in sorted(wishes, key=lambda wish: -wish[0]):
+        spoken = present.known(tag, "")
+        if spoken and weight > 0:
+            return spoken
+    return None
+
+
+def prose(words: Words | None, language: str) -> Markup:
+    """A sentence as HTML: what stands between backticks is something to type."""
+    if words is None or not words.text:
+        return Markup("")
+    escaped = str(escape(present.sentence(words, language)))
+    return Markup(CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704  (escaped just before)
+
+
+def web_address(text: str | None) -> str | None:
+    """`text` if it is safe to link to: a stack's author wrote it."""
+    return text if text and re.match(r"https?://[^\s]+\Z", text) else None

@@ -1,0 +1,222 @@
+"""The daemon's door: one application behind a unix socket and a TCP port, and what holds for every request."""
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+from aiohttp_session import session_middleware
+from yarl import URL
+
+from gardien.errors import BadInput, GardienError, PortTaken, unexpected
+from gardien.faces import api, auth, live, metrics, pages
+from gardien.faces.auth import over_socket
+from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.screen import Screen
+from gardien.model.settings import Page
+from gardien.services.house import House
+from gardien.words import N_
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HEADERS = MappingProxyType(
+    {
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        # Not `no-referrer`: under it browsers send `Origin: null` with our own forms, and we would refuse them.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+        "Server": "gardien",
+    }
+)
+STATUS = MappingProxyType(
+    {
+        "bad-input": 400,
+        "not-found": 404,
+        "refused": 409,
+        "busy": 409,
+        "docker-down": 503,
+        "target-unreachable": 503,
+        "target-refuses": 503,
+        "no-space": 507,
+        "target-full": 507,
+    }
+)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FORM = "application/x-www-form-urlencoded"
+HTTP_WORDS = MappingProxyType(
+    {
+        401: (N_("you are not signed in"), N_("Sign in, then try again.")),
+        403: (N_("this request did not come from gardien's own page"), N_("Open gardien's page and try it there.")),
+        404: (N_("there is no such page"), N_("Go back to the home page.")),
+        405: (N_("this page cannot do that"), N_("Go back to the home page.")),
+        413: (N_("that was too much text at once"), N_("Send less.")),
+        415: (N_("this request is not in a form that gardien reads"), N_("Open gardien's page and try it there.")),
+    }
+)
+
+
+def names(page: Page) -> frozenset[str]:
+    """The names under which the page may be called. An address of our own cannot be rebound, so it is one of them."""
+    own = () if page.address in ("0.0.0.0", "::") else (page.address,)  # noqa: S104
+    return frozenset(_bare(name) for name in (*page.names, *own, "127.0.0.1", "localhost"))
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def host_check(page: Page) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """Refuse every name but ours, before anything else is looked at: a foreign name may point to this machine."""
+    allowed = names(page)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if over_socket(request):
+            return await handler(request)
+        try:
+            host = URL.build(scheme="http", authority=request.headers.get("Host", "")).host or ""
+        except ValueError:
+            host = ""
+        if _bare(host) not in allowed:
+            return web.Response(status=421, text="gardien does not answer to this name. See page.names in gardien.yaml.\n")
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def own_page_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever changes something must come from our own page, in a form that other sites' forms cannot send unseen."""
+    if request.method in SAFE or over_socket(request):
+        return await handler(request)
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    ours = f"{request.scheme}://{request.headers.get('Host', '')}"
+    if (site is None and origin is None) or site not in (None, "same-origin") or origin not in (None, ours):
+        raise web.HTTPForbidden
+    kind = "application/json" if request.path.startswith("/api/") else FORM
+    if request.can_read_body and request.content_type != kind:
+        raise web.HTTPUnsupportedMediaType
+    return await handler(request)
+
+
+@web.middleware
+async def say_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong becomes a sentence and a remedy; a traceback goes to the log alone."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status not in HTTP_WORDS:
+            raise
+        says, remedy = HTTP_WORDS[error.status]
+        response = _error(request, error.status, GardienError(says, remedy))
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except GardienError as error:
+        return _error(request, STATUS.get(error.code, 500), error)
+    except Exception as error:
+        log.exception("%s %s", request.method, request.path)
+        return _error(request, 500, unexpected(error))
+
+
+def _error(request: web.Request, status: int, error: GardienError) -> web.Response:
+    if request.path.startswith("/api/"):
+        return web.json_response({"error": error.as_json()}, status=status)
+    if request.path.startswith(auth.FOR_PROGRAMS):
+        return web.Response(text=f"{error}\n", status=status)
+    return request.app[SCREEN].page(request, "error.html", status=status, error=error)
+
+
+async def _headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        if name == "Server":
+            response.headers[name] = value
+        else:
+            response.headers.setdefault(name, value)
+
+
+def make_app(house: House) -> web.Application:
+    """All routes, behind all checks."""
+    app = web.Application(
+        middlewares=[
+            host_check(house.settings.page),
+            say_errors,
+            own_page_only,
+            session_middleware(auth.StoreSessions(house.store)),
+            auth.gate,
+        ]
+    )
+    app[HOUSE] = house
+    app[SCREEN] = Screen(house.settings.language)
+    app.on_response_prepare.append(_headers)
+    live.prepare(app)
+    app.add_routes([*auth.routes(), *pages.routes(), *live.routes(), *api.routes(house), *metrics.routes(house)])
+    return app
+
+
+@asynccontextmanager
+async def serve(house: House) -> AsyncIterator[None]:
+    """Answer on the unix socket and on the page's port. Raises PortTaken, BadInput."""
+    page = house.settings.page
+    path = house.settings.socket
+    runner = web.AppRunner(make_app(house), access_log=None, shutdown_timeout=5)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, _unix_socket(path)).start()
+        try:
+            await web.TCPSite(runner, page.address.strip("[]"), page.port).start()
+        except OSError as error:
+            raise _cannot_listen(page, error) from error
+        yield
+    finally:
+        await runner.cleanup()
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """Bind the socket so that at no moment anyone but the owner and gardien's group could open it."""
+    with suppress(FileNotFoundError):
+        path.unlink()  # a former life's: the daemon's lock says that nobody listens there
+    link = socket.socket(socket.AF_UNIX)
+    try:
+        os.fchmod(link.fileno(), 0o660)  # Linux makes the file with this mode, less the umask
+        link.bind(str(path))
+        path.chmod(0o660)
+    except OSError as error:
+        link.close()
+        raise BadInput(
+            N_("cannot make the socket {path}: {why}"),
+            N_("Correct `folders.run` in gardien.yaml: it must be a folder of gardien's own, with a short path."),
+            path=str(path),
+            why=error.strerror or str(error),
+        ) from error
+    return link
+
+
+def _cannot_listen(page: Page, error: OSError) -> GardienError:
+    where = {"address": page.address, "port": page.port}
+    if error.errno == errno.EADDRINUSE:
+        return PortTaken(
+            N_("cannot show the page on {address}:{port}: another program listens there"),
+            N_("Stop that program, or choose another number for `page.port` in gardien.yaml."),
+            **where,
+        )
+    return BadInput(
+        N_("cannot show the page on {address}:{port}: {why}"),
+        N_("Correct `page.address` and `page.port` in gardien.yaml."),
+        why=error.strerror or str(error),
+        **where,
+    )

@@ -1,0 +1,1 @@
+"""Frozen values: what gardien speaks about. No I/O, no clock."""

@@ -1,0 +1,70 @@
+"""What the watchman saw."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from gardien.words import Words
+
+Health = Literal["well", "starting", "paused", "ailing", "down", "stopped", "unknown"]
+Severity = Literal["calm", "notice", "trouble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One probe's answer. `data` is the decoded JSON body, if there was one."""
+
+    ok: bool
+    says: Words
+    data: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as the engine lists it."""
+
+    id: str
+    project: str
+    service: str
+    state: str  # docker's word: created, running, exited, restarting, ...
+    health: str  # docker's word, or ""
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackHealth:
+    """A stack's health, since when, and in words why."""
+
+    stack: str
+    health: Health
+    says: Words
+    since: datetime
+    seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system, in bytes."""
+
+    path: str
+    total: int
+    free: int
+    present: bool = True
+
+    @property
+    def used_share(self) -> float:
+        """0 to 1."""
+        return 1 - self.free / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A recorded change of state that a person should know of. `key` says what it is about: at most one open each."""
+
+    id: int
+    key: str
+    severity: Severity
+    says: Words
+    remedy: Words
+    opened: datetime
+    closed: datetime | None = None

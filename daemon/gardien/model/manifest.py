@@ -1,0 +1,212 @@
+"""`x-gardien`: what gardien must know of a stack beyond its Compose file. A closed schema.
+
+Compose interpolates the whole file, so a `$` inside `x-gardien` is written `$$`. `{NAME}` stands for a setting, and
+is allowed in addresses and probes only.
+"""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from gardien.model.settings import Closed
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*\Z")]
+Service = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*\Z")]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+def _undollar(text: str) -> str:
+    """Compose's own rule: `$$` is a dollar; a lone one would be a variable, which has no place here."""
+    if "$" in text.replace("$$", ""):
+        raise ValueError("a lone $ is read by Compose as a variable: write $$ for a dollar")
+    return text.replace("$$", "$")
+
+
+def _inside(path: str) -> str:
+    if path.startswith(("/", "~", ".gardien")) or ".." in path.split("/") or not path.strip():
+        raise ValueError("must be a path inside the stack's folder, without '..'")
+    return path
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    return text
+
+
+Dollared = Annotated[str, AfterValidator(_undollar)]
+InStack = Annotated[str, AfterValidator(_inside)]
+Pattern = Annotated[str, AfterValidator(_undollar), AfterValidator(_pattern)]
+Argv = Annotated[tuple[Dollared, ...], Field(min_length=1)]
+FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
+
+
+class Text(Closed):
+    """The same words in each of our languages."""
+
+    en: str
+    fr: str
+
+    def say(self, language: str) -> str:
+        return self.fr if language == "fr" else self.en
+
+
+class Setting(Closed):
+    """Something to ask the owner."""
+
+    kind: Literal["host", "port", "name", "text"]
+    default: str
+    ask: Text
+
+
+class Secret(Closed):
+    """Something to generate, of letters and digits; `show_once`: the owner needs it to log in the first time."""
+
+    length: Annotated[int, Field(ge=16, le=128)] = 32
+    show_once: bool = False
+
+
+class Owned(Closed):
+    """A folder made before the first start, and after a restore when it was left out of the backup."""
+
+    owner: Annotated[str, StringConstraints(pattern=r"^\d+:\d+\Z")] = "0:0"
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}\Z")] = "0700"
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        uid, gid = self.owner.split(":")
+        return int(uid), int(gid)
+
+
+class Expectation(Closed):
+    """What an answer must hold to be a healthy one."""
+
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    json_: Annotated[dict[str, bool | int | str], Field(alias="json")] = {}
+    body: Pattern | None = None
+
+
+class Probe(Closed):
+    """A question to the application, not to its container. Times are in seconds."""
+
+    http: str | None = None
+    headers: dict[str, str] = {}
+    tcp: str | None = None
+    exec_: Annotated[Service | None, Field(alias="exec")] = None
+    argv: tuple[Dollared, ...] = ()
+    expect: Expectation = Expectation()
+    period: Seconds = 60
+    timeout: Seconds = 10
+    threshold: Annotated[int, Field(ge=1, le=20)] = 3
+    start_period: Seconds = 300
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [way for way in ("http", "tcp", "exec_") if getattr(self, way) is not None]
+        if len(ways) != 1:
+            raise ValueError("a probe asks in exactly one way: http, tcp or exec")
+        if (self.exec_ is None) != (not self.argv):
+            raise ValueError("exec and argv belong together")
+        return self
+
+
+class Action(Closed):
+    """One thing to do to a running stack: `exec` in a service, `wait` for a probe's word, `stop` or `start` services."""
+
+    exec_: Annotated[Service | None, Field(alias="exec")] = None
+    user: str | None = None
+    argv: tuple[Dollared, ...] = ()
+    wait: str | None = None
+    json_: Annotated[dict[str, bool | int | str], Field(alias="json")] = {}
+    timeout: Seconds = 600
+    stop: tuple[Service, ...] = ()
+    start: tuple[Service, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        things = [self.exec_ is not None, self.wait is not None, bool(self.stop), bool(self.start)]
+        if sum(things) != 1:
+            raise ValueError("an action is exactly one of exec, wait, stop, start")
+        if (self.exec_ is None) != (not self.argv):
+            raise ValueError("exec and argv belong together")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The action in one line, for a printed plan."""
+        if self.exec_ is not None:
+            return f"{self.exec_}: {' '.join(self.argv)}"
+        if self.wait is not None:
+            return f"wait for {self.wait}: {self.json_}"
+        return f"stop {' '.join(self.stop)}" if self.stop else f"start {' '.join(self.start)}"
+
+
+class Dump(Closed):
+    """A command whose output is a whole copy of a database; `whole` must match one of its last lines."""
+
+    exec_: Annotated[Service, Field(alias="exec")]
+    user: str | None = None
+    argv: Argv
+    whole: Pattern
+
+
+class Load(Closed):
+    """A command that takes a dump (or nothing) and brings a database back."""
+
+    exec_: Annotated[Service, Field(alias="exec")]
+    user: str | None = None
+    argv: Argv
+    input: FileName | None = None
+
+
+class BackupRecipe(Closed):
+    """How to take a consistent copy. Everything the stack mounts is in `save`, or in `leave_out` with a reason."""
+
+    pause: tuple[Action, ...] = ()
+    resume: tuple[Action, ...] = ()
+    dumps: dict[FileName, Dump] = {}
+    save: tuple[InStack, ...]
+    leave_out: dict[InStack, Text] = {}
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if self.pause and not self.resume:
+            raise ValueError("a stack that is paused must say how it is resumed")
+        return self
+
+
+class RestoreRecipe(Closed):
+    """How a copy comes back: which services first, what to load, what to do once the application runs."""
+
+    first: tuple[Service, ...] = ()
+    load: tuple[Load, ...] = ()
+    after: tuple[Action, ...] = ()
+
+
+class UpdateRules(Closed):
+    """Which versions may follow the present one."""
+
+    image: Variable
+    tags: Pattern
+    majors: Literal["one-at-a-time", "any", "none"] = "none"
+    stop_first: tuple[Service, ...] = ()
+    after: tuple[Action, ...] = ()
+
+
+class Manifest(Closed):
+    """The whole of `x-gardien`."""
+
+    format: Literal[1]
+    title: Text
+    summary: Text
+    address: str | None = None
+    settings: dict[Variable, Setting] = {}
+    secrets: dict[Variable, Secret] = {}
+    folders: dict[InStack, Owned] = {}
+    probes: Annotated[dict[Service, Probe], Field(min_length=1)]
+    backup: BackupRecipe
+    restore: RestoreRecipe = RestoreRecipe()
+    update: UpdateRules | None = None

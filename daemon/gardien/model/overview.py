@@ -1,0 +1,48 @@
+"""What every face shows: the state of the house, gathered once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gardien.model.health import Alert, Disk, Severity, StackHealth
+from gardien.model.job import Job, Progress
+from gardien.model.manifest import Text
+from gardien.model.snapshot import Snapshot
+from gardien.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class StackView:
+    """One stack of this house."""
+
+    name: str
+    title: Text
+    summary: Text
+    address: str | None
+    health: StackHealth
+    newest_good: Snapshot | None
+    newest: Snapshot | None  # may be an incomplete one
+    late: bool  # no good snapshot within the time the owner allows
+    next_backup: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with how far its present step is, while it runs."""
+
+    job: Job
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of the house, and one sentence on it."""
+
+    severity: Severity
+    says: Words
+    now: datetime
+    seen: datetime | None  # when the watchman last looked
+    stacks: tuple[StackView, ...]
+    disks: tuple[Disk, ...]
+    jobs: tuple[JobView, ...]  # under way or waiting
+    recent: tuple[Job, ...]  # ended, newest first
+    alerts: tuple[Alert, ...]  # open ones

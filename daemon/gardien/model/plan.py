@@ -1,0 +1,60 @@
+"""A plan is the product: a tuple of named steps, each with its undo. It is printed, journalled, drawn and resumed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gardien.words import Words
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Kind = Literal["add", "start", "stop", "remove", "backup", "restore"]
+
+# Who goes first when two jobs want the same stack or repository.
+PRIORITY: Mapping[str, int] = {"restore": 0, "add": 1, "start": 1, "stop": 1, "remove": 1, "backup": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named step. `undo` says what taking it back means; None: there is nothing to take back."""
+
+    name: str
+    says: Words
+    undo: Words | None = None
+    details: tuple[str, ...] = ()  # exact things that will be done, for `--dry-run` and the log
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "name": self.name,
+            "says": self.says.as_json(),  # type: ignore[dict-item]
+            "undo": self.undo.as_json() if self.undo else None,  # type: ignore[dict-item]
+            "details": list(self.details),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> "Step":
+        undo = data["undo"]
+        details = data["details"]
+        assert isinstance(details, list)
+        return cls(
+            name=str(data["name"]),
+            says=Words.from_json(data["says"]),  # type: ignore[arg-type]
+            undo=Words.from_json(undo) if undo is not None else None,  # type: ignore[arg-type]
+            details=tuple(str(line) for line in details),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order. After a crash at or past the step named `onward` the job goes forward; before it, it is undone."""
+
+    kind: Kind
+    subject: str  # the stack
+    steps: tuple[Step, ...]
+    leases: tuple[str, ...]  # "stack:nextcloud", "repository:offsite": one job each at a time
+    onward: str | None = None
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+    def goes_forward(self, step: str) -> bool:
+        """Whether a job that died within `step` is finished rather than undone."""
+        names = [each.name for each in self.steps]
+        return self.onward is not None and names.index(step) >= names.index(self.onward)

@@ -1,0 +1,130 @@
+"""`gardien.yaml`: what the owner decided about the house. Closed: an unknown key is an error."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+NAME = r"[a-z][a-z0-9-]{0,30}"
+HOST = r"(?!-)[A-Za-z0-9-]+(\.(?!-)[A-Za-z0-9-]+)*\.?|\[?[0-9A-Fa-f:.]+\]?"
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, starting with /")
+    return path
+
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}\Z")]
+HostName = Annotated[str, StringConstraints(pattern=rf"^({HOST})\Z", max_length=253)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Folder = Annotated[Path, AfterValidator(_absolute)]
+ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
+
+
+class Closed(BaseModel):
+    """Frozen, and deaf to keys it does not know."""
+
+    # python-re: the patterns look ahead, which the default engine cannot.
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class Folders(Closed):
+    """Where things lie. Each can be moved, so that many worlds can live side by side on one machine."""
+
+    data: Folder = Path("/srv/gardien")
+    state: Folder = Path("/var/lib/gardien")
+    run: Folder = Path("/run/gardien")
+    owner: Folder = Path("/etc/gardien")
+
+
+class Page(Closed):
+    """Where the status page listens, and under which names it may be called (all others are refused)."""
+
+    address: HostName = "127.0.0.1"
+    port: Port = 8480
+    names: tuple[HostName, ...] = ("localhost", "127.0.0.1")
+
+
+class Docker(Closed):
+    """The engine, and what the names of our Compose projects begin with."""
+
+    socket: Folder = Path("/var/run/docker.sock")
+    prefix: Name = "gardien"
+
+
+class Programs(Closed):
+    """Commands gardien starts; a bare name is looked up in PATH."""
+
+    restic: str = "restic"
+    docker: str = "docker"
+
+
+class LocalTarget(Closed):
+    """A folder on this machine or on a disk plugged into it."""
+
+    kind: Literal["local"]
+    folder: Folder
+
+
+class SftpTarget(Closed):
+    """Any SSH server: a Storage Box, a colleague's NAS. Its host key is pinned here, never asked for."""
+
+    kind: Literal["sftp"]
+    host: HostName
+    port: Port = 22
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\Z")]
+    folder: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./][A-Za-z0-9_./ -]{0,199}\Z")]
+    key: Folder
+    host_key: Annotated[
+        str, StringConstraints(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( .*)?\Z")
+    ]
+
+
+Target = Annotated[LocalTarget | SftpTarget, Field(discriminator="kind")]
+
+
+class Backup(Closed):
+    """Where backups go, and when."""
+
+    target: Name | None = None
+    at: ClockTime = "02:30"
+    late_after_hours: Annotated[int, Field(ge=2, le=24 * 30)] = 26
+
+
+class Limits(Closed):
+    """How patient gardien is, in seconds, and how long it keeps what a restore replaced, in days."""
+
+    command: Annotated[int, Field(ge=10)] = 900
+    silence: Annotated[int, Field(ge=30)] = 1800
+    healthy: Annotated[int, Field(ge=10)] = 1800
+    keep_replaced_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
+class Settings(Closed):
+    """The whole file."""
+
+    language: Literal["en", "fr"] = "en"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")] = "gardien"
+    folders: Folders = Folders()
+    page: Page = Page()
+    docker: Docker = Docker()
+    programs: Programs = Programs()
+    images: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*_IMAGE\Z")], str] = {}
+    targets: dict[Name, Target] = {}
+    backup: Backup = Backup()
+    limits: Limits = Limits()
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of what must never be readable by others (0700)."""
+        return self.folders.owner / "secrets"
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's unix socket: whoever may open it is logged in."""
+        return self.folders.run / "gardien.sock"
+
+    def passphrase(self, target: str) -> Path:
+        """The 0600 file that holds the passphrase of `target`'s repository."""
+        return self.secrets / f"target-{target}.passphrase"

@@ -1,0 +1,46 @@
+"""A snapshot: one backup of one stack at one target, and whether it counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gardien.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`good`: complete, its dumps whole, seen in the repository. Only good ones are ever counted on."""
+
+    id: str  # restic's full id, 64 hex digits
+    stack: str
+    target: str
+    taken: datetime
+    files: int
+    bytes: int
+    added: int  # bytes new in the repository, after compression
+    pause_seconds: float
+    good: bool
+    why: Words | None = None  # why it does not count
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A snapshot as the repository itself lists it."""
+
+    id: str
+    taken: datetime
+    host: str
+    tags: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """restic's own account of one pass."""
+
+    id: str
+    files: int
+    bytes: int
+    added: int
+    complete: bool
+    missed: tuple[str, ...] = ()

@@ -1,0 +1,54 @@
+"""Is this stack well? From its containers, its probes' answers and what is being done to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gardien.model.health import Answer, Container, Health, StackHealth
+from gardien.model.stack import Stack
+from gardien.words import N_, Words
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the watchman knows of one stack at one moment."""
+
+    containers: Sequence[Container]
+    answers: Mapping[str, Answer]  # the newest answer of each probe; empty while none was asked
+    failures: Mapping[str, int]  # how often in a row each probe failed
+    up_since: datetime | None  # when the present containers were first seen
+    job: str | None  # the kind of the job that holds the stack
+
+
+def health_of(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) -> StackHealth:
+    """`since` is kept while the health stays the same."""
+    health, says = _judge(stack, seen, former, now)
+    since = former.since if former is not None and former.health == health else now
+    return StackHealth(stack=stack.name, health=health, says=says, since=since, seen=now)
+
+
+def _judge(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) -> tuple[Health, Words]:
+    unwell = [(name, answer) for name, answer in seen.answers.items() if not answer.ok]
+    if seen.job == "backup" and (unwell or not seen.answers):
+        return "paused", Words.of(N_("is being saved, and will be back in seconds"))
+    if seen.job == "restore":
+        return "paused", Words.of(N_("is being brought back from a backup"))
+    if stack.chosen.wanted == "stopped":
+        return "stopped", Words.of(N_("is stopped, as you wished"))
+    if not any(container.state == "running" for container in seen.containers):
+        return "down", Words.of(N_("does not run"))
+    if seen.job is not None and (unwell or not seen.answers):
+        return "starting", Words.of(N_("is starting"))
+    if not seen.answers:
+        return "starting", Words.of(N_("is starting"))
+    if not unwell:
+        return "well", Words.of(N_("runs and answers"))
+    name, answer = unwell[0]
+    probe = stack.manifest.probes[name]
+    up_for = (now - seen.up_since).total_seconds() if seen.up_since else 0.0
+    never_well = former is None or former.health in ("starting", "down", "unknown", "stopped")
+    if never_well and up_for < probe.start_period:
+        return "starting", Words.of(N_("is starting"))
+    if seen.failures.get(name, 0) < probe.threshold and former is not None:
+        return former.health, former.says
+    return "ailing", answer.says

@@ -1,0 +1,106 @@
+"""One sentence on the state of the house, and the alerts that are owed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gardien.model.health import Alert, Disk, Severity
+from gardien.model.job import Job
+from gardien.model.overview import StackView
+from gardien.words import N_, Words
+
+LOW_SPACE = 0.10  # share of a disk that should stay free
+TIGHT_SPACE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An alert that should be open now."""
+
+    key: str
+    severity: Severity
+    says: Words
+    remedy: Words
+
+
+def owed(
+    stacks: Sequence[StackView], disks: Sequence[Disk], docker_answers: bool, last_jobs: Sequence[Job]
+) -> list[Owed]:
+    """`last_jobs`: for each stack and kind the newest job that ended."""
+    alerts: list[Owed] = []
+    if not docker_answers:
+        alerts.append(
+            Owed(
+                "docker",
+                "trouble",
+                Words.of(N_("Docker does not answer, so nothing runs")),
+                Words.of(N_("Restart the machine. If that does not help, ask the person who helps you.")),
+            )
+        )
+    for stack in stacks if docker_answers else ():
+        if stack.health.health in ("ailing", "down"):
+            alerts.append(
+                Owed(
+                    f"stack:{stack.name}",
+                    "trouble",
+                    Words.of(
+                        N_("{stack} is not well: {why}"), stack=stack.title.en, why=str(stack.health.says)
+                    ),
+                    Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
+                )
+            )
+    alerts += [
+        Owed(
+            f"backup-late:{stack.name}",
+            "trouble",
+            Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.en),
+            Words.of(N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name),
+        )
+        for stack in stacks
+        if stack.late
+    ]
+    alerts += [_of_disk(disk) for disk in disks if not disk.present or disk.free < disk.total * LOW_SPACE]
+    alerts += [
+        Owed(
+            f"job:{job.plan.kind}:{job.plan.subject}",
+            "trouble" if job.state == "stuck" else "notice",
+            job.says or Words.of(N_("something failed")),
+            job.remedy or Words.of(""),
+        )
+        for job in last_jobs
+        if job.state in ("failed", "stuck")
+    ]
+    return alerts
+
+
+def _of_disk(disk: Disk) -> Owed:
+    if not disk.present:
+        return Owed(
+            f"disk:{disk.path}",
+            "trouble",
+            Words.of(N_("the disk at {path} is not there"), path=disk.path),
+            Words.of(N_("Look whether it is plugged in, then restart the machine.")),
+        )
+    return Owed(
+        f"disk:{disk.path}",
+        "trouble" if disk.free < disk.total * TIGHT_SPACE else "notice",
+        Words.of(N_("the disk at {path} is nearly full"), path=disk.path),
+        Words.of(N_("Delete what nobody needs, or get a bigger disk.")),
+    )
+
+
+def sentence(stacks: Sequence[StackView], alerts: Sequence[Alert]) -> tuple[Severity, Words]:
+    """What a person reads first."""
+    troubles = [alert for alert in alerts if alert.severity == "trouble"]
+    if troubles:
+        return "trouble", Words.of(N_("Something needs you: {what}."), what=str(troubles[0].says))
+    if not stacks:
+        return "calm", Words.of(N_("gardien is ready; no application has been added yet."))
+    if any(stack.health.health == "unknown" for stack in stacks):
+        return "notice", Words.of(N_("gardien has just started and is looking around."))
+    if alerts:
+        return "notice", Words.of(N_("Everything runs; one thing wants a look: {what}."), what=str(alerts[0].says))
+    if any(stack.health.health in ("starting", "paused") for stack in stacks):
+        return "notice", Words.of(N_("Something is being done; all will be back in a moment."))
+    if any(stack.newest_good is None for stack in stacks):
+        return "notice", Words.of(N_("Everything runs; not everything has been saved yet."))
+    return "calm", Words.of(N_("Everything runs, and everything is saved."))

@@ -1,0 +1,34 @@
+"""The use cases, in one hand: what the faces are given."""
+
+from dataclasses import dataclass
+
+from gardien.model.settings import Settings
+from gardien.services.backup import Backups
+from gardien.services.calendar import Calendar
+from gardien.services.feed import Feed
+from gardien.services.overview import Overviews
+from gardien.services.people import People
+from gardien.services.ports import Store
+from gardien.services.restore import Restores
+from gardien.services.runner import Runner
+from gardien.services.stacks import Stacks
+from gardien.services.targets import Targets
+from gardien.services.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that can be asked of gardien."""
+
+    settings: Settings
+    store: Store
+    runner: Runner
+    stacks: Stacks
+    targets: Targets
+    backups: Backups
+    restores: Restores
+    watch: Watch
+    overviews: Overviews
+    people: People
+    calendar: Calendar
+    feed: Feed

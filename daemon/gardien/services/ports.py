@@ -1,0 +1,292 @@
+"""What the use cases ask of their neighbours. Every neighbour, real or fake, passes the suite in `tests/contracts/`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from gardien.model.health import Alert, Answer, Container, Disk, Severity, StackHealth
+from gardien.model.job import Job, JobState, Progress, StepState
+from gardien.model.manifest import Probe
+from gardien.model.plan import Json, Plan
+from gardien.model.settings import Settings
+from gardien.model.snapshot import Found, Saved, Snapshot
+from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.words import Words
+
+Clock = Callable[[], datetime]  # aware, UTC
+OnProgress = Callable[[Progress], None]
+
+
+class Store(Protocol):
+    """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`)."""
+
+    async def add_job(self, plan: Plan, now: datetime) -> int: ...
+    async def job(self, job: int) -> Job | None: ...
+    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+        """Newest first; with `open_only` those that have not ended, oldest first."""
+        ...
+
+    async def mark_job(  # noqa: PLR0913
+        self,
+        job: int,
+        state: JobState,
+        now: datetime,
+        *,
+        says: Words | None = None,
+        remedy: Words | None = None,
+        code: str | None = None,
+        detail: str = "",
+    ) -> None:
+        """Change a job's state. `running` sets `started` once and counts an attempt; an end sets `ended`."""
+        ...
+
+    async def mark_step(
+        self, job: int, step: str, state: StepState, now: datetime, facts: Mapping[str, Json] | None = None
+    ) -> None:
+        """Journal a step's state, and merge `facts` into the job's in the same transaction."""
+        ...
+
+    async def remember(self, job: int, facts: Mapping[str, Json]) -> None:
+        """Merge `facts` into the job's, before the effect they speak of."""
+        ...
+
+    async def take_leases(self, job: int, leases: Iterable[str]) -> bool:
+        """All or none."""
+        ...
+
+    async def drop_leases(self, job: int) -> None: ...
+    async def leases(self) -> dict[str, int]: ...
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None: ...
+    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+        """Newest first."""
+        ...
+
+    async def set_health(self, healths: Sequence[StackHealth]) -> None: ...
+    async def healths(self) -> dict[str, StackHealth]: ...
+    async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None: ...
+    async def disks(self) -> tuple[list[Disk], datetime | None]: ...
+
+    async def open_alert(self, key: str, severity: Severity, says: Words, remedy: Words, now: datetime) -> None:
+        """At most one open alert per key: opening it again changes its words, not its beginning."""
+        ...
+
+    async def close_alert(self, key: str, now: datetime) -> None: ...
+    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]: ...
+
+    async def note(self, key: str, value: str) -> None:
+        """A lasting fact of the house: the data disk's mark, a repository's id."""
+        ...
+
+    async def noted(self, key: str) -> str | None: ...
+
+    # -- people
+    async def set_password(self, user: str, hashed: str) -> None: ...
+    async def password(self, user: str) -> str | None: ...
+    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
+        """A one-time login link, by the hash of its token."""
+        ...
+
+    async def use_link(self, hashed: str, now: datetime) -> str | None:
+        """The user, once, in time; else None."""
+        ...
+
+    async def save_session(self, key: str, data: str, until: datetime) -> None: ...
+    async def session(self, key: str, now: datetime) -> str | None: ...
+    async def end_session(self, key: str) -> None: ...
+    async def end_sessions(self, user: str) -> None:
+        """All of one person's: their password changed. `data` of a session is JSON; its `user` names the person."""
+        ...
+
+
+class Restic(Protocol):
+    """The repositories. Raises the typed errors of `gardien.errors`; never prompts, never hangs for ever."""
+
+    async def version(self) -> str: ...
+    async def create(self, target: str) -> str:
+        """Make the repository; returns its id. Raises `Refused` if there is one already."""
+        ...
+
+    async def identity(self, target: str) -> str:
+        """The repository's id. Raises RepositoryMissing, WrongPassphrase, TargetUnreachable, TargetRefuses."""
+        ...
+
+    async def save(  # noqa: PLR0913
+        self,
+        target: str,
+        folder: Path,
+        *,
+        tags: Sequence[str],
+        leave_out: Sequence[str],
+        parent: str | None,
+        progress: OnProgress,
+    ) -> Saved:
+        """One pass over `folder`. rc 3 gives `complete=False` with what was missed; no folder raises Incomplete."""
+        ...
+
+    async def found(self, target: str, *, tags: Sequence[str]) -> list[Found]:
+        """The snapshots of this host that bear all `tags`, newest first."""
+        ...
+
+    async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
+        """How many files and bytes the snapshot lists (regular files, symlinks and other non-folders; bytes of files)."""
+        ...
+
+    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
+        """Restore what lies under `folder` in the snapshot straight into `to`, reading it all back to verify it.
+
+        What was there by an earlier, interrupted try is completed; anything but success raises Damaged or a target's error.
+        """
+        ...
+
+    async def forget(self, target: str, snapshots: Sequence[str]) -> None:
+        """Forget exactly these ids; no prune."""
+        ...
+
+    async def unlock(self, target: str) -> None:
+        """Remove locks of dead processes of this machine only."""
+        ...
+
+    async def locks(self, target: str) -> int: ...
+
+
+class Compose(Protocol):
+    """The Compose CLI, on a stack's deployed folder."""
+
+    async def images(self, stack: Stack) -> dict[str, str]:
+        """Service -> image, as Compose resolves them."""
+        ...
+
+    async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        """Create and start (all services, or these and what they depend on) and wait for their health checks."""
+        ...
+
+    async def start(self, stack: Stack, services: Sequence[str]) -> None: ...
+    async def stop(self, stack: Stack, services: Sequence[str] = ()) -> None: ...
+    async def down(self, stack: Stack) -> None:
+        """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone."""
+        ...
+
+    async def run_in(
+        self,
+        stack: Stack,
+        service: str,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        output: Path | None = None,
+        input_: Path | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run a command in a service's container; returns what it printed (or writes it to `output`, mode 0600)."""
+        ...
+
+    async def logs(self, stack: Stack, lines: int = 200) -> str: ...
+
+
+class Engine(Protocol):
+    """The Docker Engine's API. Raises DockerDown when it does not answer."""
+
+    async def ping(self) -> str:
+        """The engine's version."""
+        ...
+
+    async def containers(self, projects: Sequence[str]) -> list[Container]:
+        """All containers, stopped ones too, of these Compose projects."""
+        ...
+
+    async def image_id(self, image: str) -> str | None:
+        """The image's id or repo digest if it is here, else None."""
+        ...
+
+    async def pull(self, image: str, progress: OnProgress) -> None: ...
+
+
+class Probes(Protocol):
+    """Asks applications how they are."""
+
+    async def ask(self, stack: Stack, probe: Probe) -> Answer: ...
+
+
+class Host(Protocol):
+    """The machine itself."""
+
+    def disk(self, path: Path) -> Disk: ...
+    def port_free(self, address: str, port: int) -> bool: ...
+
+
+class Files(Protocol):
+    """Files and folders; slow ones run in a thread. Every write is temp, fsync, rename, fsync of the folder."""
+
+    async def write(self, path: Path, text: str, mode: int = 0o600) -> None: ...
+    async def read(self, path: Path) -> str | None:
+        """None if there is no such file."""
+        ...
+
+    async def copy_tree(self, source: Path, to: Path) -> None:
+        """Replace `to` by a copy of `source` (all or nothing), 0700 / 0600."""
+        ...
+
+    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None:
+        """Make it if it is not there; owner and mode are set in any case."""
+        ...
+
+    async def move(self, source: Path, to: Path) -> None:
+        """Rename within one file system, durably. Nothing happens if `source` is gone and `to` is there."""
+        ...
+
+    async def remove(self, path: Path) -> None:
+        """Remove a file or tree; it may be gone already. Never follows a symlink out, never crosses a mount."""
+        ...
+
+    async def exists(self, path: Path) -> bool: ...
+    async def tail(self, path: Path, bytes_: int = 4096) -> str: ...
+    async def measure(self, path: Path) -> tuple[int, int]:
+        """Files (all but folders) and bytes (of regular files) beneath `path`; symlinks are not followed."""
+        ...
+
+
+class Shelf(Protocol):
+    """Reads what the owner and the stacks' authors wrote. Raises BadInput with file, line and remedy for every fault."""
+
+    def recipes(self) -> list[str]:
+        """Names of the stacks that can be added, shipped ones and the owner's own."""
+        ...
+
+    async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
+        """The stack as it is shipped, or as it lies in `folder` (what runs, or what came back from a backup)."""
+        ...
+
+    async def chosen(self, name: str) -> Chosen | None:
+        """None: this stack was never added."""
+        ...
+
+    async def chosen_in(self, file: Path) -> Chosen:
+        """The owner's choices as they came back from a backup."""
+        ...
+
+    async def all_chosen(self) -> dict[str, Chosen]: ...
+    async def choose(self, name: str, chosen: Chosen | None) -> None:
+        """Write the owner's choice; None takes the stack off the list."""
+        ...
+
+    async def secrets(self, name: str) -> dict[str, str]: ...
+    async def set_secrets(self, name: str, secrets: Mapping[str, str] | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All neighbours in one hand, as the composition root makes them."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    restic: Restic
+    compose: Compose
+    engine: Engine
+    probes: Probes
+    host: Host
+    files: Files
+    shelf: Shelf

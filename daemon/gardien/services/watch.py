@@ -1,0 +1,181 @@
+"""The watchman: looks at every stack and disk, writes down what changed, opens and closes alerts."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gardien.errors import DockerDown
+from gardien.model.health import Answer, Container, StackHealth
+from gardien.model.job import Job
+from gardien.model.stack import Stack
+from gardien.rules import verdict
+from gardien.rules.health import Seen, health_of
+from gardien.services import recipes
+from gardien.services.feed import Feed
+from gardien.services.overview import Overviews
+from gardien.services.ports import World
+from gardien.services.stacks import Stacks
+from gardien.words import N_, Words
+
+log = logging.getLogger(__name__)
+
+TICK = 5.0  # seconds between two looks at the engine
+DISKS_EVERY = 60.0  # seconds
+WRITE_EVERY = 60.0  # seconds after which an unchanged health is written again, so that its age stays true
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one stack between two looks."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
+    containers: frozenset[str] = frozenset()
+    up_since: datetime | None = None
+    written: float = 0.0
+
+
+class Watch:
+    """Runs as one task for the daemon's life; `look` can be asked for at any time."""
+
+    def __init__(self, world: World, stacks: Stacks, overviews: Overviews, feed: Feed) -> None:
+        self._world = world
+        self._stacks = stacks
+        self._overviews = overviews
+        self._feed = feed
+        self._memory: dict[str, _Memory] = {}
+        self._disks_at = float("-inf")
+        self._hurry = asyncio.Event()
+        self._looking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        asyncio.current_task()
+        listener = asyncio.create_task(self._look_when_a_job_moves())
+        try:
+            while True:
+                try:
+                    await self.look()
+                except Exception:
+                    log.exception("a look at the house failed")
+                self._hurry.clear()
+                try:
+                    await asyncio.wait_for(self._hurry.wait(), TICK)
+                except TimeoutError:
+                    pass
+        finally:
+            listener.cancel()
+
+    async def _look_when_a_job_moves(self) -> None:
+        async for topic in self._feed.listen():
+            if topic == "job":
+                for memory in self._memory.values():
+                    memory.asked.clear()
+                self._hurry.set()
+
+    async def look(self) -> None:
+        """One look at everything that is due."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
+        stacks = await self._stacks.all()
+        try:
+            containers: list[Container] | None = await self._world.engine.containers([each.project for each in stacks])
+        except DockerDown:
+            containers = None
+        busy = {job.plan.subject: job.plan.kind for job in await self._world.store.jobs(open_only=True)}
+        busy_now = {subject: kind for subject, kind in busy.items() if await self._running(subject)}
+        former = await self._world.store.healths()
+        healths = await asyncio.gather(
+            *(self._health(stack, containers, former.get(stack.name), busy_now.get(stack.name)) for stack in stacks)
+        )
+        await self._write(healths, former)
+        await self._look_at_disks()
+        await self._settle_alerts(docker_answers=containers is not None)
+
+    async def _running(self, subject: str) -> bool:
+        leases = await self._world.store.leases()
+        return f"stack:{subject}" in leases
+
+    async def _health(
+        self, stack: Stack, containers: Sequence[Container] | None, former: StackHealth | None, job: str | None
+    ) -> StackHealth:
+        now = self._world.clock()
+        if containers is None:
+            since = former.since if former and former.health == "unknown" else now
+            return StackHealth(stack.name, "unknown", Words.of(N_("Docker does not answer")), since, now)
+        memory = self._memory.setdefault(stack.name, _Memory())
+        ours = [each for each in containers if each.project == stack.project]
+        ids = frozenset(each.id for each in ours if each.state == "running")
+        if ids != memory.containers:
+            memory.containers = ids
+            memory.up_since = now if ids else None
+            memory.asked.clear()
+            if not ids:
+                memory.answers.clear()
+        if ids:
+            await self._ask(stack, memory, former)
+        seen = Seen(ours, dict(memory.answers), dict(memory.failures), memory.up_since, job)
+        return health_of(stack, seen, former, now)
+
+    async def _ask(self, stack: Stack, memory: _Memory, former: StackHealth | None) -> None:
+        """Ask the probes that are due; a stack that is not well is asked at each look."""
+        clock = asyncio.get_running_loop().time()
+        well = former is not None and former.health == "well"
+        due = {
+            name: probe
+            for name, probe in stack.manifest.probes.items()
+            if not well or clock - memory.asked.get(name, float("-inf")) >= probe.period
+        }
+        for name, answer in (await recipes.ask_all(self._world, stack, due)).items():
+            memory.asked[name] = clock
+            memory.answers[name] = answer
+            memory.failures[name] = 0 if answer.ok else memory.failures.get(name, 0) + 1
+
+    async def _write(self, healths: Sequence[StackHealth], former: dict[str, StackHealth]) -> None:
+        clock = asyncio.get_running_loop().time()
+        changed = []
+        for health in healths:
+            before = former.get(health.stack)
+            memory = self._memory.setdefault(health.stack, _Memory())
+            moved = before is None or (before.health, before.says) != (health.health, health.says)
+            if moved or clock - memory.written >= WRITE_EVERY:
+                memory.written = clock
+                changed.append(health)
+                if moved:
+                    log.info("%s: %s, %s", health.stack, health.health, health.says)
+        if changed:
+            await self._world.store.set_health(changed)
+            self._feed.changed("health")
+
+    async def _look_at_disks(self) -> None:
+        clock = asyncio.get_running_loop().time()
+        if clock - self._disks_at < DISKS_EVERY:
+            return
+        self._disks_at = clock
+        folders = self._world.settings.folders
+        disks = [self._world.host.disk(folders.data), self._world.host.disk(folders.state)]
+        await self._world.store.set_disks(disks, self._world.clock())
+
+    async def _settle_alerts(self, *, docker_answers: bool) -> None:
+        """Open what is owed, close what is over."""
+        store, now = self._world.store, self._world.clock()
+        disks, _ = await store.disks()
+        newest: dict[tuple[str, str], Job] = {}
+        for job in await store.jobs(most=200):
+            if job.over:
+                newest.setdefault((job.plan.kind, job.plan.subject), job)
+        owed = verdict.owed(await self._overviews.stacks(), disks, docker_answers, list(newest.values()))
+        before = {alert.key: alert for alert in await store.alerts()}
+        for each in owed:
+            known = before.get(each.key)
+            if known is None or (known.says, known.severity) != (each.says, each.severity):
+                await store.open_alert(each.key, each.severity, each.says, each.remedy, now)
+                self._feed.changed("alert")
+        for key in before.keys() - {each.key for each in owed}:
+            await store.close_alert(key, now)
+            self._feed.changed("alert")

@@ -1,0 +1,37 @@
+"""Sentences that are made in one place and said in another, in the reader's language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Value = str | int | float
+
+
+def N_(text: str) -> str:  # noqa: N802  (the name gettext's tools look for)
+    """Mark `text` for the translators; it is translated where it is said, not here."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An English sentence with named holes, `"cannot open {path}"`, and what fills them."""
+
+    text: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str, **values: Value) -> "Words":
+        """`Words.of(N_("saved {count} files"), count=3)`."""
+        return cls(text, values)
+
+    def as_json(self) -> dict[str, object]:
+        """For the store and the wire; `from_json` is the way back."""
+        return {"text": self.text, "values": dict(self.values)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> "Words":
+        values = data.get("values", {})
+        assert isinstance(values, Mapping)
+        return cls(str(data["text"]), dict(values))
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.values)

@@ -1,0 +1,6 @@
+<?php
+$OC_Version = array(@NUMBERS@);
+$OC_VersionString = '@VERSION@';
+$OC_Edition = '';
+$OC_Channel = 'stable';
+$vendor = 'nextcloud';
