@@ -12,11 +12,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gardien import __version__
-from gardien.adapters import files as files_adapter
 from gardien.adapters import notify, process
 from gardien.adapters.compose import ComposeCli
 from gardien.adapters.engine import DockerEngine
-from gardien.adapters.files import LocalFiles
+from gardien.adapters.files import LocalFiles, OnlyOne
 from gardien.adapters.host import LocalHost
 from gardien.adapters.probes import NetProbes
 from gardien.adapters.restic import ResticCli
@@ -132,13 +131,14 @@ async def _live(settings: Settings) -> None:
     """Recover first, then answer the door, then watch and keep the calendar."""
     folders = settings.folders
     files = LocalFiles()
-    for folder, mode in ((folders.run, 0o700), (folders.state, 0o700), (folders.owner, 0o755), (settings.secrets, 0o700)):
-        await files.make_folder(folder, (0, 0) if os.geteuid() == 0 else (os.geteuid(), os.getegid()), mode)
+    me = (os.geteuid(), os.getegid())
+    for folder in (folders.run, folders.state, folders.owner, settings.secrets):
+        await files.make_folder(folder, me, 0o700)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with files_adapter.lock(folders.run / "lock"):
+    with contextlib.closing(OnlyOne(folders.state / "lock")):
         await process.reap(folders.run / "children")
         async with neighbours(settings) as world:
             house = household(world, _plug_puller())
@@ -200,7 +200,7 @@ async def examine(config: Path) -> list[tuple[Words, GardienError | None]]:
         for name in world.shelf.recipes():
             await look(Words.of(N_("stack {name}"), name=name), world.shelf.recipe(name))
         await look(Words.of(N_("choices of the owner")), world.shelf.all_chosen())
-        await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.require(world))
+        await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.look(world))
         await look(Words.of(N_("Docker")), world.engine.ping())
         await look(Words.of(N_("restic")), world.restic.version())
         for target in settings.targets:

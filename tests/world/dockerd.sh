@@ -43,6 +43,14 @@ firewall() {
     fi
 }
 
+# A killed run leaves containers, and the engine would start them again.
+sweep() {
+    docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes >/dev/null 2>&1 || true
+    docker network prune --force >/dev/null 2>&1 || true
+    docker volume ls --quiet | xargs --no-run-if-empty docker volume rm --force >/dev/null 2>&1 || true
+    docker image prune --force >/dev/null 2>&1 || true  # only those without a name
+}
+
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 start() {
@@ -68,6 +76,7 @@ start() {
     pid=$!
     for _ in {1..300}; do
         if answers; then
+            sweep
             return
         fi
         kill -0 "$pid" 2>/dev/null || break
@@ -81,11 +90,7 @@ start() {
 stop() {
     local pid
     if pid=$(ours "$pidfile"); then
-        if answers; then
-            docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes >/dev/null 2>&1 || true
-            docker network prune --force >/dev/null 2>&1 || true
-            docker volume prune --force >/dev/null 2>&1 || true
-        fi
+        ! answers || sweep
         end "$pid"
     fi
     ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"

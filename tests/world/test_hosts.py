@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.world.line import Line
 from tests.world.sftp import SftpHost
 

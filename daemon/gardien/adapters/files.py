@@ -140,8 +140,8 @@ async def _thread(path: Path, work: Callable[..., T], *args: object, stop: threa
     return task.result()
 
 
-class _Stopped(Exception):  # noqa: N818  (seen by nobody: its caller was cancelled)
-    """The thread was asked to stop."""
+class _Stopped(Exception):
+    """The thread was asked to stop; seen by nobody, for its caller was cancelled."""
 
 
 def _read(path: Path) -> str | None:

@@ -98,8 +98,9 @@ async def run(
     Of this process's environment only PATH is handed on, unless `env` has its own. `children` is the folder where the
     child is written down. `input_` is what it reads (else nothing); `output` is a file, 0600, that it writes itself.
     `on_line` and `on_complaint` get the lines of stdout and stderr. After `timeout` seconds, or `silence` seconds
-    without a sign of life (a line, or growth of `output`), or when the caller is cancelled, it is ended, with all it
-    started: SIGINT, SIGTERM 10 seconds later, SIGKILL another 10 seconds later, and waited for.
+    without a sign of life (a line that its listener does not call dull by returning False, or 64 KiB read by it or
+    what it started), or when the caller is cancelled, it is ended, with all it started: SIGINT, SIGTERM 10 seconds
+    later, SIGKILL another 10 seconds later, and waited for.
     """
     token = secrets.token_hex(16)
     record = children / token
@@ -121,7 +122,7 @@ async def run(
         finally:
             _close(stdin, stdout)
         try:
-            reason = await child.over(timeout, silence, output)
+            reason = await child.over(timeout, silence, token)
         finally:
             try:
                 await surely(child.end())
@@ -182,7 +183,6 @@ class _Child(asyncio.SubprocessProtocol):
         self._open = {2}
         self._emptied = asyncio.Event()
         self._heard = time.monotonic()
-        self._size = 0
 
     # -- what asyncio tells
 
@@ -217,9 +217,9 @@ class _Child(asyncio.SubprocessProtocol):
 
     # -- what `run` asks
 
-    async def over(self, timeout: float | None, silence: float | None, output: Path | None) -> Reason | None:
+    async def over(self, timeout: float | None, silence: float | None, token: str) -> Reason | None:
         """Wait for its end; a reason is given if it has to be ended. Raises what a listener raised."""
-        watchman = asyncio.ensure_future(self._watch(timeout, silence, output))
+        watchman = asyncio.ensure_future(self._watch(timeout, silence, token))
         try:
             first: set[asyncio.Future[Any]] = {self._exited, self._failed, watchman}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -255,28 +255,22 @@ class _Child(asyncio.SubprocessProtocol):
         assert code is not None
         return Outcome(code, self._streams[1].text(), self._streams[2].text())
 
-    async def _watch(self, timeout: float | None, silence: float | None, output: Path | None) -> Reason:
-        began = self._heard
+    async def _watch(self, timeout: float | None, silence: float | None, token: str) -> Reason:
+        began, read = self._heard, 0
         while True:
             now = time.monotonic()
             if timeout is not None and now - began >= timeout:
                 return "timeout"
-            if silence is not None and now - self._heard >= silence and not await self._grows(output):
-                return "silence"
+            if silence is not None:
+                # An upload over a slow line, or a check of what was restored, says nothing for long and yet is at work.
+                has_read = await asyncio.to_thread(_bytes_read, token)
+                if abs(has_read - read) >= _CHUNK:
+                    self._heard, read = now, has_read
+                if now - self._heard >= silence:
+                    return "silence"
             waits = [] if timeout is None else [timeout - (now - began)]
-            waits += [] if silence is None else [max(_LOOK, silence - (now - self._heard))]
+            waits += [] if silence is None else [silence / 4]
             await asyncio.sleep(min(waits, default=3600.0))
-
-    async def _grows(self, output: Path | None) -> bool:
-        """Whether the file it writes has grown: then it is alive, though it says nothing to us."""
-        if output is None:
-            return False
-        size = (await asyncio.to_thread(output.stat)).st_size
-        grows = size != self._size
-        self._size = size
-        if grows:
-            self._heard = time.monotonic()
-        return grows
 
 
 class _Stream:
@@ -328,23 +322,6 @@ class _Found:
     def own_group(self) -> bool:
         """Of the group that the child of ours began with."""
         return self.group == self.session
-
-
-class _Kept:
-    """The end of a stream, within bounds."""
-
-    def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-
-    def add(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        while self._size - len(self._chunks[0]) > _KEPT_BYTES:
-            self._size -= len(self._chunks.popleft())
-
-    def text(self) -> str:
-        return b"".join(self._chunks)[-_KEPT_BYTES:].decode("utf-8", "replace")
 
 
 def _prepare(record: Path, input_: Path | None, output: Path | None) -> tuple[int, int]:
@@ -400,6 +377,15 @@ def _alive(tokens: set[str]) -> list[_Found]:
             if _tokens(entry.path) & tokens:
                 sessions.add(int(session))
     return [each for each in everyone if each.session in sessions]
+
+
+def _bytes_read(token: str) -> int:
+    """What all that bear this token have read so far, from files, pipes and sockets."""
+    total = 0
+    for each in _alive({token}):
+        with suppress(OSError):
+            total += int(Path(f"/proc/{each.pid}/io").read_text().split()[1])
+    return total
 
 
 def _tokens(folder: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from io import StringIO
@@ -10,15 +11,15 @@ from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
-from gardien.adapters.document import read, validate
+from gardien.adapters.document import Document, read, validate
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import Manifest
 from gardien.model.settings import NAME, Settings
 from gardien.model.stack import Chosen, Recipe
-from gardien.rules import composefile, house_settings, soundness
+from gardien.rules import composefile, house_settings, manifest
 from gardien.rules.env import read_env, write_env
-from gardien.rules.manifest import misfits
+from gardien.rules.kinds import misfits
 from gardien.words import N_, Words
 
 _NAME = re.compile(NAME)
@@ -30,6 +31,7 @@ class Files(Protocol):
     async def write(self, path: Path, text: str, mode: int = 0o600) -> None: ...
     async def read(self, path: Path) -> str | None: ...
     async def remove(self, path: Path) -> None: ...
+    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None: ...
 
 
 def load_settings(path: Path) -> Settings:
@@ -88,11 +90,9 @@ class FileShelf:
 
     async def chosen(self, name: str) -> Chosen | None:
         """What the owner chose for this stack; None if it was never added. Raises `Faults`."""
-        path = self._chosen_file(name)
-        text = await self._files.read(path)
-        if text is None:
+        document = await self._document(self._chosen_file(name))
+        if document is None:
             return None
-        document = await asyncio.to_thread(read, text, path)
         chosen = validate(Chosen, document)
         try:
             recipe = await self.recipe(name)
@@ -106,6 +106,13 @@ class FileShelf:
         if faults:
             raise Faults(document.place(faults))
         return chosen
+
+    async def chosen_in(self, file: Path) -> Chosen:
+        """The owner's choices as they came back from a backup. Raises NotFound, `Faults`."""
+        document = await self._document(file)
+        if document is None:
+            raise NotFound(N_("the backup does not hold what was chosen: {file} is missing"), file=str(file))
+        return validate(Chosen, document)
 
     async def all_chosen(self) -> dict[str, Chosen]:
         """Every added stack. Raises `Faults` with the mistakes of all files."""
@@ -135,7 +142,7 @@ class FileShelf:
         yaml.default_flow_style = False
         yaml.allow_unicode = True
         yaml.dump(chosen.model_dump(), text)
-        await self._files.write(path, text.getvalue(), 0o600)
+        await self._write(path, text.getvalue())
 
     async def secrets(self, name: str) -> dict[str, str]:
         """What was generated for this stack. Raises `Faults`, which never show a value."""
@@ -153,7 +160,15 @@ class FileShelf:
         if secrets is None:
             await self._files.remove(path)
         else:
-            await self._files.write(path, write_env(secrets), 0o600)
+            await self._write(path, write_env(secrets))
+
+    async def _document(self, path: Path) -> Document | None:
+        text = await self._files.read(path)
+        return None if text is None else await asyncio.to_thread(read, text, path)
+
+    async def _write(self, path: Path, text: str) -> None:
+        await self._files.make_folder(path.parent, (os.geteuid(), os.getegid()), 0o700)
+        await self._files.write(path, text, 0o600)
 
     def _recipe(self, name: str, folder: Path, text: str) -> Recipe:
         neighbours = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*"))
@@ -167,7 +182,7 @@ class FileShelf:
             remedy = Words.of(N_("Write it as in the shipped stacks, and try again."))
             raise Faults([Fault((), says, remedy, document.file, 1)])
         ours = validate(Manifest, document, ("x-gardien",))
-        if faults := soundness.faults_of(document.data, ours, neighbours):
+        if faults := manifest.faults_of(document.data, ours, neighbours):
             raise Faults(document.place(faults))
         recipe = Recipe(
             name=name,

@@ -5,18 +5,16 @@ import json
 import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from aiohttp_session import AbstractStorage, Session, get_session, new_session
 
 from gardien.errors import BadInput, Busy
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.services.ports import Store
 from gardien.words import N_
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "gardien"
 IDLE = timedelta(hours=12)
@@ -136,7 +134,7 @@ async def _login_page(request: web.Request, onward: str, wrong: bool = False, wa
     status = 429 if wait else 401 if wrong else 200
     has_password = await request.app[HOUSE].people.has_password(OWNER)
     response = request.app[SCREEN].page(
-        request, "login.html", status=status, onward=onward, wrong=wrong, wait=wait, has_password=has_password
+        request, "login.html", status, onward=onward, wrong=wrong, wait=wait, has_password=has_password
     )
     if wait:
         response.headers["Retry-After"] = str(wait)
@@ -168,7 +166,7 @@ async def link(request: web.Request) -> web.Response:
     people = request.app[HOUSE].people
     user = await people.enter_by_link(request.match_info["token"])
     if user is None:
-        return request.app[SCREEN].page(request, "link.html", status=403, stale=True)
+        return request.app[SCREEN].page(request, "link.html", 403, stale=True)
     await _enter(request, user, "link")
     raise web.HTTPSeeOther("/" if await people.has_password(user) else "/account")
 
@@ -190,7 +188,7 @@ async def _account_page(request: web.Request, wrong: BadInput | None = None) -> 
     return request.app[SCREEN].page(
         request,
         "account.html",
-        status=400 if wrong else 200,
+        400 if wrong else 200,
         wrong=wrong,
         has_password=await request.app[HOUSE].people.has_password(user),
         by_link=await _by_link(request),

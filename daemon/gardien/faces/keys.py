@@ -1,13 +1,9 @@
 """What every handler finds in its application."""
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from gardien.faces.screen import Screen
+from gardien.services.house import House
 
-if TYPE_CHECKING:
-    from gardien.services.house import House
-
-HOUSE: "web.AppKey[House]" = web.AppKey("house")
-SCREEN: web.AppKey[Screen] = web.AppKey("screen")
+HOUSE = web.AppKey("house", House)
+SCREEN = web.AppKey("screen", Screen)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 SPACING = 0.5  # seconds between two looks
 BEAT = 15.0  # seconds: a comment keeps the line open, ages are told anew, a dead session ends
 
-CLOSING: web.AppKey[asyncio.Event] = web.AppKey("closing")
+CLOSING = web.AppKey("closing", asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Piece:
 Draw = Callable[[], Awaitable[list[Piece]]]
 
 
-def _moving(request: web.Request, views: tuple[JobView, ...], now: object) -> list[Piece]:
+def _moving(request: web.Request, views: Iterable[JobView], context: Mapping[str, object]) -> list[Piece]:
     """How far the running jobs are."""
     screen = request.app[SCREEN]
     language = screen.language(request)
     pieces = []
     for view in views:
-        text = screen.text("progress.html", language, job=view.job, progress=view.progress, now=now)
+        text = screen.text("progress.html", language, **{**context, "job": view.job, "progress": view.progress})
         pieces.append(Piece(f"progress-{view.job.id}", text, text))
     return pieces
 
@@ -66,7 +66,7 @@ async def _home(request: web.Request) -> list[Piece]:
     return [
         _piece(request, "home", "home_live.html", context),
         Piece("seen", seen, seen),
-        *_moving(request, shown.overview.jobs, shown.overview.now),
+        *_moving(request, shown.overview.jobs, context),
     ]
 
 
@@ -76,17 +76,13 @@ async def _stack(request: web.Request, name: str) -> list[Piece]:
     context = {**shown.context(), "stack": stack, "snapshots": await request.app[HOUSE].backups.list(name)}
     return [
         _piece(request, f"stack-{name}", "stack_live.html", context),
-        *_moving(request, tuple(view for view in shown.overview.jobs if view.job.plan.subject == name), context["now"]),
+        *_moving(request, (view for view in shown.overview.jobs if view.job.plan.subject == name), context),
     ]
 
 
 async def _job(request: web.Request, number: int) -> list[Piece]:
-    context = await pages.job_context(request, number)
-    job, progress = context["job"], context["progress"]
-    return [
-        _piece(request, f"job-{number}", "job_live.html", context),
-        *_moving(request, (JobView(job, progress),), context["now"]),  # type: ignore[arg-type]
-    ]
+    view, context = await pages.look_at_job(request, number)
+    return [_piece(request, f"job-{number}", "job_live.html", context), *_moving(request, (view,), context)]
 
 
 def _draw(request: web.Request) -> Draw:

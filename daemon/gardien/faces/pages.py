@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from aiohttp import web
 
-from gardien.errors import DiskMissing, NotFound
+from gardien.errors import NotFound
 from gardien.faces import auth, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import LANGUAGE_COOKIE
-from gardien.model.job import Job
 from gardien.model.overview import JobView, Overview, StackView
+from gardien.model.settings import Folders
 from gardien.words import N_
 
 STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not believed
@@ -28,6 +28,7 @@ class Shown:
 
     overview: Overview
     language: str
+    folders: Folders
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -64,13 +65,16 @@ class Shown:
             "titles": self.titles,
             "working": self.working,
             "stale": self.stale,
+            "data_folder": str(self.folders.data),
+            "state_folder": str(self.folders.state),
             "recent": self.overview.recent[:RECENT],
         }
 
 
 async def look(request: web.Request) -> Shown:
     """The house as this reader sees it."""
-    return Shown(await request.app[HOUSE].overviews.now(), request.app[SCREEN].language(request))
+    house = request.app[HOUSE]
+    return Shown(await house.overviews.now(), request.app[SCREEN].language(request), house.settings.folders)
 
 
 async def home(request: web.Request) -> web.Response:
@@ -123,21 +127,14 @@ async def restore_page(request: web.Request) -> web.Response:
     snapshots = [snapshot for snapshot in await house.backups.list(stack.name) if snapshot.good]
     if chosen is None and snapshots:
         chosen = snapshots[0].id
-    try:
-        plan = await house.restores.plan(stack.name, chosen, new_disk)
-        error = None
-    except DiskMissing as missing:
-        plan, error = None, missing
     return request.app[SCREEN].page(
         request,
         "restore.html",
-        status=503 if error else 200,
         **shown.context(),
         stack=stack,
         snapshot=next((snapshot for snapshot in snapshots if snapshot.id == chosen), None),
         chosen=chosen,
-        plan=plan,
-        error=error,
+        plan=await house.restores.plan(stack.name, chosen, new_disk),
         new_disk=new_disk,
     )
 
@@ -158,17 +155,18 @@ async def jobs_page(request: web.Request) -> web.Response:
     return request.app[SCREEN].page(request, "jobs.html", **shown.context(), jobs=jobs, busy=bool(shown.overview.jobs))
 
 
-async def job_context(request: web.Request, number: int) -> dict[str, object]:
-    """What is shown of one job. Raises NotFound."""
+async def look_at_job(request: web.Request, number: int) -> tuple[JobView, dict[str, object]]:
+    """One job, and what the templates read of it. Raises NotFound."""
     shown = await look(request)
     runner = request.app[HOUSE].runner
-    job = await runner.job(number)
-    return {**shown.context(), "job": job, "progress": runner.progress(number), "busy": not job.over}
+    view = JobView(await runner.job(number), runner.progress(number))
+    return view, {**shown.context(), "job": view.job, "progress": view.progress, "busy": not view.job.over}
 
 
 async def job_page(request: web.Request) -> web.Response:
     """One job: its steps, and how it ended."""
-    return request.app[SCREEN].page(request, "job.html", **await job_context(request, _job(request)))
+    _, context = await look_at_job(request, _job(request))
+    return request.app[SCREEN].page(request, "job.html", **context)
 
 
 async def cancel(request: web.Request) -> web.Response:

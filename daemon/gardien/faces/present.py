@@ -102,7 +102,7 @@ class _Holes(dict[str, str]):
 
 
 def say(words: Words, language: str) -> str:
-    """The sentence in `language`, its holes filled. A hole called `count` chooses singular or plural, in English too."""
+    """The sentence in `language`, its holes filled. A hole `count` chooses singular or plural, in English too."""
     if not words.text:
         return ""
     count = words.values.get("count")
@@ -114,7 +114,9 @@ def say(words: Words, language: str) -> str:
     return text.format_map(_Holes({name: _fill(name, value, language) for name, value in words.values.items()}))
 
 
-def _fill(name: str, value: Value, language: str) -> str:
+def _fill(name: str, value: Value | Words, language: str) -> str:
+    if isinstance(value, Words):
+        return say(value, language)
     if isinstance(value, int) and name in {"count", "files"}:
         return number(value, language)
     return str(value)
@@ -230,5 +232,10 @@ def when(then: datetime, now: datetime, language: str) -> str:
 
 def sentence(words: Words, language: str) -> str:
     """`say`, to stand alone: with a capital first and a full stop last."""
-    said = say(words, language).strip()
-    return said[:1].upper() + said[1:] + ("" if not said or said[-1] in ".!?…:" else ".")
+    said = capital(say(words, language).strip())
+    return said + ("" if not said or said[-1] in ".!?…:" else ".")
+
+
+def capital(text: str) -> str:
+    """With its first letter large, the others as they were."""
+    return text[:1].upper() + text[1:]

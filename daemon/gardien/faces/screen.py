@@ -84,6 +84,7 @@ class Screen:
         environment.filters["tr"] = partial(present.translate, language=language)
         environment.filters["prose"] = partial(prose, language=language)
         environment.filters["web_address"] = web_address
+        environment.filters["capital"] = present.capital
         environment.globals.update(
             language=language,
             languages=present.LANGUAGES,
@@ -95,6 +96,9 @@ class Screen:
             JOB_STATE=present.JOB_STATE,
             STEP_STATE=present.STEP_STATE,
         )
+        for part in ("icons.html", "parts.html"):
+            shapes = environment.get_template(part).module
+            environment.globals.update({name: getattr(shapes, name) for name in dir(shapes) if name[0] != "_"})
         return environment
 
     def language(self, request: web.Request) -> str:
@@ -108,7 +112,7 @@ class Screen:
         """A template's text in `language`."""
         return self._environments[language].get_template(template).render(context)
 
-    def page(self, request: web.Request, template: str, *, status: int = 200, **context: object) -> web.Response:
+    def page(self, request: web.Request, template: str, status: int = 200, /, **context: object) -> web.Response:
         """A whole page for this reader."""
         path = request.path_qs if request.method == "GET" else "/"  # where to come back to
         text = self.text(template, self.language(request), path=path, user=request.get("user"), **context)
@@ -134,14 +138,14 @@ class Screen:
 
 def preferred(header: str) -> str | None:
     """The language we speak that an `Accept-Language` header likes best."""
-    wishes = []
+    wishes: list[tuple[float, str]] = []
     for wish in header.replace(" ", "").split(",")[:20]:
         tag, _, weight = wish.partition(";q=")
         if re.fullmatch(r"(0(\.\d{0,3})?|1(\.0{0,3})?)?", weight):
             wishes.append((float(weight or 1), tag))
-    for weight, tag in sorted(wishes, key=lambda wish: -wish[0]):
+    for liking, tag in sorted(wishes, key=lambda wish: -wish[0]):
         spoken = present.known(tag, "")
-        if spoken and weight > 0:
+        if spoken and liking > 0:
             return spoken
     return None
 

@@ -4,12 +4,13 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from aiohttp_session import session_middleware
 from yarl import URL
 
@@ -23,8 +24,6 @@ from gardien.services.house import House
 from gardien.words import N_
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADERS = MappingProxyType(
     {
@@ -76,7 +75,7 @@ def _bare(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
-def host_check(page: Page) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def host_check(page: Page) -> Middleware:
     """Refuse every name but ours, before anything else is looked at: a foreign name may point to this machine."""
     allowed = names(page)
 
@@ -89,7 +88,7 @@ def host_check(page: Page) -> Callable[[web.Request, Handler], Awaitable[web.Str
         except ValueError:
             host = ""
         if _bare(host) not in allowed:
-            return web.Response(status=421, text="gardien does not answer to this name. See page.names in gardien.yaml.\n")
+            return web.Response(status=421, text="not a name of this page: see page.names in gardien.yaml.\n")
         return await handler(request)
 
     return check
@@ -136,7 +135,7 @@ def _error(request: web.Request, status: int, error: GardienError) -> web.Respon
         return web.json_response({"error": error.as_json()}, status=status)
     if request.path.startswith(auth.FOR_PROGRAMS):
         return web.Response(text=f"{error}\n", status=status)
-    return request.app[SCREEN].page(request, "error.html", status=status, error=error)
+    return request.app[SCREEN].page(request, "error.html", status, error=error, trouble=status >= 500)
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -207,16 +206,17 @@ def _unix_socket(path: Path) -> socket.socket:
 
 
 def _cannot_listen(page: Page, error: OSError) -> GardienError:
-    where = {"address": page.address, "port": page.port}
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
             N_("cannot show the page on {address}:{port}: another program listens there"),
             N_("Stop that program, or choose another number for `page.port` in gardien.yaml."),
-            **where,
+            address=page.address,
+            port=page.port,
         )
     return BadInput(
         N_("cannot show the page on {address}:{port}: {why}"),
         N_("Correct `page.address` and `page.port` in gardien.yaml."),
+        address=page.address,
+        port=page.port,
         why=error.strerror or str(error),
-        **where,
     )

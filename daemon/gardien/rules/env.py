@@ -4,10 +4,30 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gardien.errors import BadInput
+from gardien.model.stack import Stack
+from gardien.rules.kinds import check_settings
 from gardien.words import N_
 
 _LINE = re.compile(r"([A-Z][A-Z0-9_]*)='([^'\\]*)'")
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def env_file(stack: Stack, secrets: Mapping[str, str]) -> str:
+    """What Compose is given for this stack: DATA, settings, images, secrets.
+
+    Raises BadInput for a value that does not fit its kind, or a secret that is missing: Compose would put its default.
+    """
+    check_settings(stack.recipe, {**stack.settings, **stack.images})
+    missing = [name for name in stack.manifest.secrets if not secrets.get(name)]
+    if missing:
+        raise BadInput(
+            N_("the secrets of {stack} lack {names}"),
+            N_("Bring the file of its secrets back from a backup; new ones would not open the old data."),
+            stack=stack.name,
+            names=", ".join(missing),
+        )
+    wanted = {name: secrets[name] for name in stack.manifest.secrets}
+    return write_env({"DATA": str(stack.home), **stack.settings, **stack.images, **wanted})
 
 
 def write_env(values: Mapping[str, str]) -> str:

@@ -6,8 +6,9 @@ Answers reach Compose through a `.env` file, and from there environments and arg
 import re
 from collections.abc import Mapping
 
-from gardien.model.fault import Fault
+from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.settings import HOST
+from gardien.model.stack import Recipe
 from gardien.words import N_, Words
 
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -42,3 +43,23 @@ def fits(kind: str, value: str) -> bool:
 def misfit(kind: str, key: str, value: str) -> Fault | None:
     """The fault of `value` as an answer to `key`, if there is one."""
     return None if fits(kind, value) else Fault((key,), Words.of(_ASKS[kind], key=key), Words(_REMEDY))
+
+
+def misfits(recipe: Recipe, values: Mapping[str, str]) -> list[Fault]:
+    """The faults of answers to a stack's questions, or of images chosen for it."""
+    kinds = {name: setting.kind for name, setting in recipe.manifest.settings.items()}
+    known: dict[str, str] = {**kinds, **dict.fromkeys(recipe.image_defaults, "image")}
+    faults = []
+    for key, value in values.items():
+        if key in known:
+            faults.append(misfit(known[key], key, value))
+        else:
+            says = Words.of(N_("{stack} has no setting {key}"), stack=recipe.name, key=key)
+            faults.append(Fault((key,), says, nearest(key, known)))
+    return [fault for fault in faults if fault]
+
+
+def check_settings(recipe: Recipe, values: Mapping[str, str]) -> None:
+    """Raise `Faults` (a `BadInput`) unless every value may be given to this stack."""
+    if faults := misfits(recipe, values):
+        raise Faults(faults)

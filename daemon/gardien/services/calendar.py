@@ -1,7 +1,6 @@
 """What happens by itself: the nightly backup, and clearing away what a restore replaced. The only apscheduler import."""
 
 import logging
-import time
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -81,7 +80,7 @@ class Calendar:
     async def clear_kept(self) -> None:
         """Delete what restores replaced, once it was kept for as long as the owner wishes."""
         kept = self._world.settings.folders.data / ".kept"
-        oldest = time.time() - timedelta(days=self._world.settings.limits.keep_replaced_days).total_seconds()
+        oldest = self._world.clock() - timedelta(days=self._world.settings.limits.keep_replaced_days)
         for folder in await self._world.files.older_than(kept, oldest):
-            log.info("deleting %s, which was replaced more than %s days ago", folder, oldest)
+            log.info("deleting %s, which was replaced before %s", folder, oldest)
             await self._world.files.remove(folder)

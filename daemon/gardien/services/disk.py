@@ -10,26 +10,40 @@ MARK = ".gardien-disk"
 NOTE = "data-disk"
 
 
-async def require(world: World, *, new_disk: bool = False) -> None:
-    """Raises DiskMissing unless the data folder lies on the disk gardien knows. The first call ever marks the disk.
+async def look(world: World) -> bool:
+    """Whether the data folder lies on the disk gardien knows; changes nothing. Raises DiskMissing if it does not.
 
-    `new_disk`: the owner says that the old one is gone and this one takes its place.
+    False: no disk is known yet, or our memory is younger than the disk.
     """
     folder = world.settings.folders.data
     mark = await world.files.read(folder / MARK)
     known = await world.store.noted(NOTE)
-    if mark is not None and mark.strip() == known:
-        return
-    if known is None and mark is not None:
-        await world.store.note(NOTE, mark.strip())  # our memory is younger than the disk
-        return
-    if known is not None and not new_disk:
+    if known is None:
+        return False
+    if mark is None or mark.strip() != known:
         raise DiskMissing(
             N_("the data disk is not there: {folder} does not bear gardien's mark"),
             N_("Plug the disk in and mount it at {folder}. If it is lost and a new one takes its place, add --new-disk."),
             folder=str(folder),
         )
-    fresh = str(uuid.uuid4())
-    await world.files.make_folder(folder, (0, 0), 0o711)
-    await world.files.write(folder / MARK, fresh + "\n")
-    await world.store.note(NOTE, fresh)
+    return True
+
+
+async def require(world: World, *, new_disk: bool = False) -> None:
+    """Raises DiskMissing unless the data folder lies on the disk gardien knows. The first call ever marks the disk.
+
+    `new_disk`: the owner says that the old one is gone and this one takes its place.
+    """
+    try:
+        if await look(world):
+            return
+    except DiskMissing:
+        if not new_disk:
+            raise
+    folder = world.settings.folders.data
+    mark = (await world.files.read(folder / MARK) or "").strip()
+    if not mark:
+        mark = str(uuid.uuid4())
+        await world.files.make_folder(folder, (0, 0), 0o711)
+        await world.files.write(folder / MARK, mark + "\n")
+    await world.store.note(NOTE, mark)

@@ -247,6 +247,10 @@ class Files(Protocol):
         """Files (all but folders) and bytes (of regular files) beneath `path`; symlinks are not followed."""
         ...
 
+    async def older_than(self, folder: Path, then: datetime) -> list[Path]:
+        """What lies directly in `folder` and was put there before `then` (by ctime); [] if there is no such folder."""
+        ...
+
 
 class Shelf(Protocol):
     """Reads what the owner and the stacks' authors wrote. Raises BadInput with file, line and remedy for every fault."""

@@ -1,0 +1,146 @@
+"""For Prometheus: what gardien knows, read from its store at the moment it is asked. Documented in docs/metrics.md."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from typing import get_args
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gardien import __version__
+from gardien.model.health import Health, Severity
+from gardien.model.overview import Overview
+from gardien.services.house import House
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds within which the store must answer to be called alive
+
+
+class _Overview(Collector):
+    """The metrics of one moment."""
+
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
+
+    def collect(self) -> Iterator[Metric]:
+        seen = self._overview
+        yield gauge("gardien_build_info", "The version that runs; always 1.", ["version"], [([__version__], 1)])
+        yield from self._stacks()
+        yield from self._backups()
+        for name, says, values in (
+            ("gardien_disk_size_bytes", "Size of a file system.", [([disk.path], disk.total) for disk in seen.disks]),
+            ("gardien_disk_free_bytes", "Room left on it.", [([disk.path], disk.free) for disk in seen.disks]),
+            (
+                "gardien_disk_present",
+                "1 while the disk is there.",
+                [([disk.path], disk.present) for disk in seen.disks],
+            ),
+        ):
+            yield gauge(name, says, ["path"], values)
+        yield from self._jobs()
+        yield gauge(
+            "gardien_alerts_open",
+            "Open alerts.",
+            ["severity"],
+            [([each], sum(alert.severity == each for alert in seen.alerts)) for each in get_args(Severity)],
+        )
+        yield gauge(
+            "gardien_watch_last_look_timestamp_seconds",
+            "When the watchman last looked at everything.",
+            [],
+            [([], seen.seen.timestamp())] if seen.seen else [],
+        )
+
+    def _stacks(self) -> Iterator[Metric]:
+        stacks = self._overview.stacks
+        yield gauge(
+            "gardien_stack_healthy",
+            "1 if the application answers as it should, or is paused for a backup.",
+            ["stack"],
+            [([stack.name], stack.health.health in ("well", "paused")) for stack in stacks],
+        )
+        yield gauge(
+            "gardien_stack_health",
+            "1 for the present state of a stack, 0 for the others.",
+            ["stack", "health"],
+            [([stack.name, each], stack.health.health == each) for stack in stacks for each in get_args(Health)],
+        )
+
+    def _backups(self) -> Iterator[Metric]:
+        stacks = self._overview.stacks
+        good = [(stack.name, stack.newest_good) for stack in stacks if stack.newest_good]
+        yield gauge(
+            "gardien_backup_last_success_timestamp_seconds",
+            "When the newest backup that counts was taken.",
+            ["stack", "target"],
+            [([name, snapshot.target], snapshot.taken.timestamp()) for name, snapshot in good],
+        )
+        for name, says, values in (
+            (
+                "late",
+                "1 if there is no good backup within the time the owner allows.",
+                [(s.name, s.late) for s in stacks],
+            ),
+            ("pause_seconds", "How long the application was paused for it.", [(n, s.pause_seconds) for n, s in good]),
+            ("size_bytes", "What it holds, before compression.", [(n, s.bytes) for n, s in good]),
+            ("added_bytes", "What it added at the target, after compression.", [(n, s.added) for n, s in good]),
+            ("files", "How many files it holds.", [(n, s.files) for n, s in good]),
+        ):
+            yield gauge(f"gardien_backup_{name}", says, ["stack"], [([stack], value) for stack, value in values])
+
+    def _jobs(self) -> Iterator[Metric]:
+        jobs = [view.job for view in self._overview.jobs]
+        waiting = sum(job.state == "queued" for job in jobs)
+        yield gauge("gardien_jobs_running", "Jobs under way.", [], [([], len(jobs) - waiting)])
+        yield gauge("gardien_jobs_waiting", "Jobs that wait for their turn.", [], [([], waiting)])
+        last = {(job.plan.kind, job.plan.subject): job for job in reversed(self._overview.recent)}
+        yield gauge(
+            "gardien_job_last_success",
+            "1 if the last job of this kind was done, 0 if it failed or was cancelled; of the recent jobs only.",
+            ["kind", "stack"],
+            [([kind, stack], job.state == "done") for (kind, stack), job in last.items()],
+        )
+        yield gauge(
+            "gardien_job_last_end_timestamp_seconds",
+            "When the last job of this kind ended; of the recent jobs only.",
+            ["kind", "stack"],
+            [([kind, stack], job.ended.timestamp()) for (kind, stack), job in last.items() if job.ended],
+        )
+
+
+def gauge(name: str, says: str, labels: list[str], values: Iterable[tuple[list[str], float]]) -> Metric:
+    """One metric with all its values."""
+    family = GaugeMetricFamily(name, says, labels=labels)
+    for label, value in values:
+        family.add_metric(label, float(value))
+    return family
+
+
+def render(overview: Overview) -> bytes:
+    """The text Prometheus reads."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Overview(overview))
+    return generate_latest(registry)
+
+
+def routes(house: House) -> list[web.RouteDef]:
+    """`/metrics`, behind the login, and `/healthz`, which anyone may ask."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(body=render(await house.overviews.now()), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthz(request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await house.store.noted("healthz")
+        except Exception:
+            log.exception("the store does not answer")
+            return web.json_response({"ok": False}, status=503)
+        return web.json_response({"ok": True})
+
+    return [web.get("/metrics", metrics), web.get("/healthz", healthz)]

@@ -1,0 +1,247 @@
+"""What the JSON API says: every value of the model as plain data, once, with its sentences in the reader's language.
+
+Times are ISO 8601 in UTC, sizes are bytes, durations seconds. What is not known is null.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from gardien.errors import GardienError
+from gardien.faces import present
+from gardien.model.fault import Faults
+from gardien.model.health import Alert, Disk, StackHealth
+from gardien.model.job import Job, Progress
+from gardien.model.overview import Overview, StackView
+from gardien.model.plan import Plan, Step
+from gardien.model.snapshot import Snapshot
+from gardien.model.stack import Recipe, Stack
+from gardien.words import Words
+
+Data = dict[str, object]
+
+# The HTTP status of each error code; what is not listed is 500.
+STATUS: Mapping[str, int] = MappingProxyType(
+    {
+        "bad-input": 400,
+        "not-found": 404,
+        "refused": 409,
+        "busy": 409,
+        "port-taken": 409,
+        "repository-missing": 409,
+        "repository-locked": 409,
+        "wrong-passphrase": 409,
+        "incomplete": 409,
+        "damaged": 409,
+        "not-healthy": 409,
+        "docker-down": 503,
+        "disk-missing": 503,
+        "target-unreachable": 503,
+        "target-refuses": 503,
+        "no-space": 507,
+        "target-full": 507,
+    }
+)
+
+
+def moment(at: datetime | None) -> str | None:
+    """`2026-03-01T02:41:07+00:00`."""
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
+
+
+def said(words: Words | None, language: str) -> str | None:
+    """The sentence, or null."""
+    return present.say(words, language) if words else None
+
+
+def error(error: GardienError, language: str) -> Data:
+    """An error: its code for programs, its sentences said and as they were made, and every single mistake, if listed."""
+    data: Data = {
+        "code": error.code,
+        "says": present.say(error.says, language),
+        "remedy": present.say(error.remedy, language),
+        "detail": error.detail,
+        "words": {"says": error.says.as_json(), "remedy": error.remedy.as_json()},
+    }
+    if isinstance(error, Faults):
+        data["faults"] = [
+            {
+                "file": str(fault.file) if fault.file else None,
+                "line": fault.line or None,
+                "path": fault.path,
+                "says": present.say(fault.says, language),
+                "remedy": present.say(fault.remedy, language),
+            }
+            for fault in error.faults
+        ]
+    return data
+
+
+def health(health: StackHealth, language: str) -> Data:
+    """A stack's health. `name` is for programs, `state` for people."""
+    return {
+        "name": health.health,
+        "state": present.translate(present.HEALTH[health.health], language),
+        "says": present.say(health.says, language),
+        "since": moment(health.since),
+        "seen": moment(health.seen),
+    }
+
+
+def disk(disk: Disk) -> Data:
+    """A file system."""
+    return {"path": disk.path, "total": disk.total, "free": disk.free, "present": disk.present}
+
+
+def alert(alert: Alert, language: str) -> Data:
+    """An alert, open while `closed` is null."""
+    return {
+        "id": alert.id,
+        "key": alert.key,
+        "severity": alert.severity,
+        "says": present.say(alert.says, language),
+        "remedy": present.say(alert.remedy, language),
+        "opened": moment(alert.opened),
+        "closed": moment(alert.closed),
+    }
+
+
+def snapshot(snapshot: Snapshot, language: str) -> Data:
+    """A backup; `why` says why it does not count, if it is not good."""
+    return {
+        "id": snapshot.id,
+        "stack": snapshot.stack,
+        "target": snapshot.target,
+        "taken": moment(snapshot.taken),
+        "files": snapshot.files,
+        "bytes": snapshot.bytes,
+        "added": snapshot.added,
+        "pause_seconds": snapshot.pause_seconds,
+        "good": snapshot.good,
+        "why": said(snapshot.why, language),
+        "version": snapshot.version,
+    }
+
+
+def progress(progress: Progress) -> Data:
+    """How far the present step is."""
+    return {
+        "fraction": round(progress.fraction, 4),
+        "bytes_done": progress.bytes_done,
+        "bytes_total": progress.bytes_total,
+        "files_done": progress.files_done,
+        "files_total": progress.files_total,
+        "per_second": progress.per_second,
+        "seconds_left": progress.seconds_left,
+    }
+
+
+def step(step: Step, language: str) -> Data:
+    """A step of a plan; `undo` is null where there is nothing to take back."""
+    return {
+        "name": step.name,
+        "says": present.say(step.says, language),
+        "undo": said(step.undo, language),
+        "details": list(step.details),
+    }
+
+
+def plan(plan: Plan, language: str) -> Data:
+    """What a job would do."""
+    return {"kind": plan.kind, "stack": plan.subject, "steps": [step(each, language) for each in plan.steps]}
+
+
+def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[str, str] | None = None) -> Data:
+    """A job with its steps. `now` is how far its present step is; `titles` are what people call the stacks."""
+    records = {record.name: record for record in job.steps}
+    steps: list[Data] = []
+    for each in job.plan.steps:
+        record = records.get(each.name)
+        steps.append(
+            {
+                **step(each, language),
+                "state": record.state if record else "waiting",
+                "began": moment(record.began) if record else None,
+                "ended": moment(record.ended) if record else None,
+            }
+        )
+    at = job.present_step
+    return {
+        "id": job.id,
+        "kind": job.plan.kind,
+        "stack": job.plan.subject,
+        "title": present.job_title(job, language, titles),
+        "state": job.state,
+        "state_says": present.translate(present.JOB_STATE[job.state], language),
+        "over": job.over,
+        "step": at.name if at else None,
+        "steps": steps,
+        "progress": progress(now) if now else None,
+        "attempts": job.attempts,
+        "created": moment(job.created),
+        "started": moment(job.started),
+        "ended": moment(job.ended),
+        "says": said(job.says, language),
+        "remedy": said(job.remedy, language),
+        "code": job.code,
+        "detail": job.detail,
+    }
+
+
+def stack_view(view: StackView, language: str) -> Data:
+    """One stack of this house, as the home page has it."""
+    return {
+        "name": view.name,
+        "title": view.title.say(language),
+        "summary": view.summary.say(language),
+        "address": view.address,
+        "health": health(view.health, language),
+        "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
+        "newest": snapshot(view.newest, language) if view.newest else None,
+        "late": view.late,
+        "next_backup": moment(view.next_backup),
+    }
+
+
+def stack(view: StackView, stack: Stack, language: str) -> Data:
+    """One stack with what was chosen for it. Secrets are never part of it."""
+    return {
+        **stack_view(view, language),
+        "wanted": stack.chosen.wanted,
+        "settings": stack.settings,
+        "images": stack.images,
+        "services": sorted(stack.recipe.services),
+        "project": stack.project,
+        "folder": str(stack.home),
+        "compose": str(stack.compose),
+    }
+
+
+def recipe(recipe: Recipe, language: str) -> Data:
+    """A stack that can be added, and what it asks."""
+    return {
+        "name": recipe.name,
+        "title": recipe.manifest.title.say(language),
+        "summary": recipe.manifest.summary.say(language),
+        "settings": [
+            {"name": name, "kind": setting.kind, "default": setting.default, "ask": setting.ask.say(language)}
+            for name, setting in recipe.manifest.settings.items()
+        ],
+        "images": dict(recipe.image_defaults),
+    }
+
+
+def overview(overview: Overview, language: str) -> Data:
+    """The state of the house."""
+    titles = {view.name: view.title.say(language) for view in overview.stacks}
+    return {
+        "severity": overview.severity,
+        "says": present.say(overview.says, language),
+        "now": moment(overview.now),
+        "seen": moment(overview.seen),
+        "stacks": [stack_view(view, language) for view in overview.stacks],
+        "disks": [disk(each) for each in overview.disks],
+        "jobs": [job(view.job, language, view.progress, titles) for view in overview.jobs],
+        "recent": [job(each, language, None, titles) for each in overview.recent],
+        "alerts": [alert(each, language) for each in overview.alerts],
+    }

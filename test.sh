@@ -1,0 +1,125 @@
+#!/bin/bash
+# All checks and all tests, on Debian 12 or 13, as root, from a fresh clone:
+#   ./test.sh                            everything
+#   ./test.sh --full                     with the full matrices, which take long
+#   ./test.sh tests/test_rules.py -k due what follows goes to pytest
+# Installs what is missing and starts a Docker Engine of its own, which ends with the run. What took time (environment,
+# images) is kept in GARDIEN_TEST_CACHE, by default ~/.cache/gardien-tests.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")"
+
+export HOME=${HOME:-/root}
+export GARDIEN_TEST_CACHE=${GARDIEN_TEST_CACHE:-$HOME/.cache/gardien-tests}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+cache=$GARDIEN_TEST_CACHE
+world=tests/world
+
+for argument in "$@"; do
+    shift
+    if [ "$argument" = --full ]; then
+        export GARDIEN_FULL=1
+    else
+        set -- "$@" "$argument"
+    fi
+done
+
+say() { printf '\n== %s\n' "$*"; }
+die() { echo "test.sh: $*" >&2; exit 1; }
+
+# quiet COMMAND...: says nothing unless it fails.
+quiet() { "$@" >"$cache/setup.log" 2>&1 || { cat "$cache/setup.log" >&2; die "failed: $*"; }; }
+
+packages() {
+    local wanted=(attr busybox-static chromium debian-archive-keyring iptables mmdebstrap openssh-server openssh-client
+        python3-venv shellcheck sqlite3 systemd) missing=() package
+    for package in "${wanted[@]}"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "apt-get install ${missing[*]}"
+    quiet apt-get update
+    quiet apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
+}
+
+# Without systemd, packages start what they bring (a system sshd, a system Docker) for good: not for a test run.
+without_starting_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -d /run/systemd/system ] || [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    # In a shell of its own: its end, good or bad, takes the policy away.
+    (trap 'rm -f "$policy"' EXIT; "$@")
+}
+
+# The tools gardien itself needs come from its own installer; restic is put aside, away from a gardien on this machine.
+tools() { env -u DOCKER_HOST GARDIEN_PREFIX="$cache/tools" ./install.sh --tools >"$cache/tools.log" 2>&1 || { cat "$cache/tools.log" >&2; die "install.sh --tools failed"; }; }
+
+environment() {
+    local python=/usr/bin/python3 key
+    key=$({ pwd; "$python" --version; cat pyproject.toml; } | sha256sum | cut -c1-16)
+    venv=$cache/venv-$key
+    if [ ! -e "$venv/ready" ]; then
+        say "Python packages"
+        rm -rf "$venv"
+        "$python" -m venv "$venv"
+        "$venv/bin/python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' >"$venv/build.txt"
+        quiet "$venv/bin/pip" install -r "$venv/build.txt" editables
+        quiet "$venv/bin/pip" install --no-build-isolation -e '.[test]'
+        touch "$venv/ready"
+    fi
+    touch "$venv"
+    find "$cache" -maxdepth 1 -name 'venv-*' -mtime +14 -exec rm -rf {} +
+    # Each time: it compiles the translations and brings the page's scripts into this checkout.
+    quiet "$venv/bin/pip" install --no-deps --no-build-isolation -e .
+}
+
+checks() {
+    local scripts unit
+    say "ruff, mypy, shellcheck, systemd-analyze"
+    ruff check --cache-dir "$cache/ruff" --quiet .
+    ruff format --cache-dir "$cache/ruff" --quiet --check .
+    mypy --strict --cache-dir "$cache/mypy" daemon tests
+    mapfile -t scripts < <(find . -name .git -prune -o -type f \( -name '*.sh' -o -path ./.ci/run -o -name apache2-foreground \) -print)
+    shellcheck "${scripts[@]}"
+    mkdir -p "$cache/units"
+    for unit in systemd/*.service systemd/*.timer systemd/*.socket systemd/*.path; do
+        [ -e "$unit" ] || continue
+        # The program need not be installed for the unit to be right.
+        sed 's#/opt/gardien/venv/bin/gardien#/bin/true#' "$unit" >"$cache/units/${unit##*/}"
+        systemd-analyze verify --man=no --recursive-errors=no "$cache/units/${unit##*/}"
+    done
+}
+
+clean_up() {
+    trap '' INT TERM
+    [ -z "${engine:-}" ] || wait "$engine" 2>/dev/null || true
+    "$world/dockerd.sh" stop
+}
+
+[ "$(id -u)" = 0 ] || die "needs root: it starts a Docker Engine, an SSH server and containers with other owners (sudo ./test.sh)"
+command -v apt-get >/dev/null || die "needs Debian 12 or 13"
+mkdir -p "$cache"
+exec 8>"$cache/test.lock"
+flock --nonblock 8 || { say "another run uses $cache: waiting for its end"; flock 8; }
+
+without_starting_services packages
+without_starting_services tools
+command -v dockerd >/dev/null || die "install.sh --tools brought no dockerd"
+
+trap clean_up EXIT
+trap 'exit 143' TERM
+# While Python gets ready, the engine starts and the images are made.
+{ "$world/dockerd.sh" start && eval "export $("$world/dockerd.sh" env)" && "$world/images/build.sh"; } >"$cache/engine.log" 2>&1 8>&- &
+engine=$!
+
+environment
+export PATH=$venv/bin:$cache/tools/bin:$PATH GARDIEN_TEST_RESTIC=$cache/tools/bin/restic
+checks
+wait "$engine" || { cat "$cache/engine.log" >&2; die "cannot prepare the Docker Engine and the images"; }
+export "$("$world/dockerd.sh" env)"
+
+say "pytest"
+pytest -n 2 "$@" 8>&-

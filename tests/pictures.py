@@ -1,0 +1,191 @@
+"""Draws the pages with chromium: the README's pictures, or with `--all FOLDER` every page in every dress.
+
+Run as `python -m tests.pictures` from the repository's root.
+"""
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
+from gardien.faces.server import serve
+from gardien.model.health import Disk
+from gardien.model.job import Progress
+from gardien.model.manifest import Text
+from gardien.model.settings import Page
+from gardien.words import N_, Words
+from tests.faces_world import GB, World, make_world
+
+PORT = 18_480
+ADDRESS = f"http://127.0.0.1:{PORT}"
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+PASSWORD = "correct horse battery staple"
+MORNING = datetime(2026, 3, 3, 9, 12).astimezone()
+
+
+def furnish(world: World) -> None:
+    """A practice on a Tuesday morning: all is well, one application is being saved again."""
+    world.add_stack(
+        "nextcloud",
+        "Nextcloud",
+        summary=Text(
+            en="Files, calendar and contacts, in place of Google Drive or OneDrive.",
+            fr="Fichiers, agenda et contacts, à la place de Google Drive ou de OneDrive.",
+        ),
+        address="http://practice.local:8080/",
+        saved=timedelta(hours=6, minutes=31),
+    )
+    for day in range(1, 9):
+        why = Words.of(N_("{count} files could not be read"), count=3) if day == 4 else None
+        world.add_snapshot("nextcloud", timedelta(days=day, hours=6, minutes=30 + day), why)
+    world.add_stack(
+        "notes",
+        "Notes",
+        summary=Text(en="A page of notes for the whole practice.", fr="Une page de notes pour tout le cabinet."),
+        address="http://practice.local:8090/",
+        saved=timedelta(hours=6, minutes=28),
+    )
+    world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
+    for hours, subject in ((30.5, "nextcloud"), (6.5, "notes"), (6.4, "nextcloud")):
+        world.add_job("backup", subject, "done", timedelta(hours=hours))
+
+
+def save(world: World) -> None:
+    """A backup under way."""
+    job = world.add_job("backup", "nextcloud", "running", timedelta(minutes=2, seconds=10), at=1)
+    world.progress[job.id] = Progress(26 * GB, int(63.4 * GB), 18_700, 48_213, 92e6, 405.0)
+
+
+def worry(world: World) -> None:
+    """What a bad morning looks like."""
+    world.severity = "trouble"
+    world.says = Words.of(N_("Something needs you: {what}."), what=Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud"))  # type: ignore[arg-type]  # noqa: E501
+    nextcloud = world.stacks[0]
+    health = replace(nextcloud.health, health="down", says=Words.of(N_("does not run")))
+    missed = replace(world.snapshots[0], good=False, why=Words.of(N_("{count} files could not be read"), count=1))
+    world.stacks[0] = replace(nextcloud, late=True, newest_good=world.snapshots[3], newest=missed, health=health)
+    world.disks[0] = replace(world.disks[0], free=31 * GB)
+    world.add_alert(
+        "backup-late:nextcloud",
+        "trouble",
+        Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud"),
+        Words.of(N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack="nextcloud"),
+        timedelta(hours=5),
+    )
+    world.add_alert(
+        "disk:/srv/gardien",
+        "notice",
+        Words.of(N_("the disk at {path} is nearly full"), path="/srv/gardien"),
+        Words.of(N_("Delete what nobody needs, or get a bigger disk.")),
+        timedelta(days=2),
+    )
+    world.add_job(
+        "backup",
+        "nextcloud",
+        "failed",
+        timedelta(hours=6, minutes=40),
+        timedelta(seconds=21),
+        at=4,
+        says=Words.of(N_("target {target} does not answer"), target="box"),
+        remedy=Words.of(N_("Look whether the internet works; gardien tries again by itself.")),
+        code="target-unreachable",
+        detail="ssh: connect to host box.example port 23: Connection timed out",
+    )
+
+
+@asynccontextmanager
+async def opened(furnishings: tuple[object, ...]) -> AsyncIterator[World]:
+    """A house that answers on PORT."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with make_world(Path(folder), MORNING, Page(port=PORT)) as world:
+            for each in furnishings:
+                each(world)  # type: ignore[operator]
+            async with serve(world.house):
+                yield world
+
+
+async def come_in(world: World, browser: Browser, language: str, scheme: str, width: int) -> BrowserContext:
+    """A browser that is let in by a one-time link, as a person would be."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800 if width > 600 else 640},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        locale={"en": "en-GB", "fr": "fr-FR"}[language],
+    )
+    page = await context.new_page()
+    await page.goto(f"{ADDRESS}/login/{await world.house.people.link()}")
+    await page.locator("main button").click()
+    await page.wait_for_url(lambda url: "/login" not in url)
+    await page.close()
+    return context
+
+
+async def for_readme(browser: Browser) -> None:
+    """The home page, in both languages."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    async with opened((furnish, save)) as world:
+        await world.house.people.set_password("owner", PASSWORD)
+        for language, name in (("en", "home.png"), ("fr", "home.fr.png")):
+            context = await come_in(world, browser, language, "light", 1280)
+            page = await context.new_page()
+            await page.goto(ADDRESS)
+            await page.screenshot(path=PICTURES / name, full_page=True)
+            await context.close()
+
+
+async def everything(browser: Browser, folder: Path) -> None:
+    """Every page, in both languages, light and dark, narrow and wide."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for mood, furnishings in (("good", (furnish, save)), ("bad", (furnish, worry))):
+        async with opened(furnishings) as world:
+            pages = {
+                "home": "/",
+                "stack": "/stacks/nextcloud",
+                "restore": "/stacks/notes/restore",
+                "stop": "/stacks/notes/stop",
+                "jobs": "/jobs",
+                "job": f"/jobs/{len(world.jobs)}",
+                "account": "/account",
+                "missing": "/stacks/nothing",
+            }
+            if mood == "bad":
+                pages = {name: pages[name] for name in ("home", "stack", "job")}
+            for language in ("en", "fr"):
+                for scheme in ("light", "dark"):
+                    for width in (320, 1280):
+                        context = await come_in(world, browser, language, scheme, width)
+                        page = await context.new_page()
+                        for name, path in pages.items():
+                            await page.goto(ADDRESS + path)
+                            await page.screenshot(path=folder / f"{mood}-{name}-{language}-{scheme}-{width}.png", full_page=True)
+                            wider = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+                            if wider:
+                                print(f"{mood} {name} {language} {width}: wider than the window")
+                        await context.clear_cookies()
+                        if mood == "good":
+                            for name, path in (("login", "/login"), ("link", "/login/abc")):
+                                await page.goto(ADDRESS + path)
+                                await page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png")
+                        await context.close()
+
+
+async def main() -> None:
+    """As the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", type=Path, metavar="FOLDER")
+    folder = parser.parse_args().all
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        await (everything(browser, folder) if folder else for_readme(browser))
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

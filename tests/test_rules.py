@@ -1,0 +1,117 @@
+"""The pure rules: schedule, what counts as a backup, the house's one sentence."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from gardien.model.health import Alert, Disk, StackHealth
+from gardien.model.manifest import Text
+from gardien.model.overview import StackView
+from gardien.model.snapshot import Saved, Snapshot
+from gardien.rules import schedule
+from gardien.rules.good import why_not_good
+from gardien.rules.verdict import owed, sentence
+from gardien.words import Words
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def snapshot(**changes: object) -> Snapshot:
+    values: dict[str, object] = {
+        "id": "a" * 64,
+        "stack": "files",
+        "target": "host",
+        "taken": NOW,
+        "files": 100,
+        "bytes": 1000,
+        "added": 10,
+        "pause_seconds": 1.0,
+        "good": True,
+    }
+    return Snapshot(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("night", "expected"),
+    [
+        (datetime(2026, 10, 24, 20, 0, tzinfo=UTC), 1),  # the clock goes back: 02:30 comes twice on the wall
+        (datetime(2026, 3, 28, 20, 0, tzinfo=UTC), 1),  # and forth: 02:30 never comes
+        (datetime(2026, 6, 1, 20, 0, tzinfo=UTC), 1),
+    ],
+)
+def test_exactly_one_run_in_every_night(night: datetime, expected: int) -> None:
+    runs, at = 0, night
+    while (at := schedule.following("02:30", at, BERLIN)) < night + timedelta(hours=12):
+        runs += 1
+    assert runs == expected
+
+
+def test_days_off_owe_one_run() -> None:
+    last = NOW - timedelta(days=9)
+    assert schedule.due("02:30", last, NOW, BERLIN)
+    assert not schedule.due("02:30", NOW - timedelta(hours=3), NOW, BERLIN)
+    assert schedule.due("02:30", None, NOW, BERLIN)
+
+
+def test_late_counts_from_the_newest_good_one_or_from_when_it_was_added() -> None:
+    assert not schedule.late(NOW - timedelta(hours=25), None, NOW, 26)
+    assert schedule.late(NOW - timedelta(hours=27), None, NOW, 26)
+    assert schedule.late(None, NOW - timedelta(hours=27), NOW, 26)
+    assert not schedule.late(None, NOW - timedelta(hours=1), NOW, 26)
+    assert not schedule.late(None, None, NOW, 26)
+
+
+@pytest.mark.parametrize(
+    ("saved", "former", "listed", "good"),
+    [
+        (Saved("x", 10, 1000, 1, True), None, True, True),
+        (Saved("x", 10, 1000, 1, True), snapshot(bytes=1999), True, True),
+        (Saved("x", 10, 1000, 1, True), snapshot(bytes=2001), True, False),  # shrank by more than half
+        (Saved("x", 10, 1000, 1, False, ("/secret name",)), None, True, False),
+        (Saved("x", 10, 1000, 1, True), None, False, False),
+        (Saved("x", 0, 0, 0, True), None, True, False),
+    ],
+)
+def test_which_backups_count(saved: Saved, former: Snapshot | None, listed: bool, good: bool) -> None:
+    why = why_not_good(saved, former, listed)
+    assert (why is None) is good
+    assert why is None or "secret name" not in str(why)  # no file names in words that may end up in a letter
+
+
+def view(health: str = "well", good: Snapshot | None = None, late: bool = False) -> StackView:
+    return StackView(
+        name="files",
+        title=Text(en="Files", fr="Fichiers"),
+        summary=Text(en="", fr=""),
+        address=None,
+        health=StackHealth("files", health, Words("says why"), NOW, NOW),  # type: ignore[arg-type]
+        newest_good=good,
+        newest=good,
+        late=late,
+        next_backup=None,
+    )
+
+
+def keys(stacks: list[StackView], disks: list[Disk], *, docker: bool = True) -> set[str]:
+    return {each.key for each in owed(stacks, disks, docker, [])}
+
+
+def test_alerts_that_are_owed() -> None:
+    roomy, tight, gone = Disk("/d", 100, 50), Disk("/d", 100, 2), Disk("/d", 0, 0, present=False)
+    assert keys([view(good=snapshot())], [roomy]) == set()
+    assert keys([view("ailing")], [roomy]) == {"stack:files"}
+    assert keys([view(late=True)], [tight]) == {"backup-late:files", "disk:/d"}
+    assert keys([view()], [gone]) == {"disk:/d"}
+    assert keys([view("down")], [roomy], docker=False) == {"docker"}  # one cause, one alert
+
+
+def test_the_sentence_is_calm_only_when_all_runs_and_all_is_saved() -> None:
+    alert = Alert(1, "k", "trouble", Words("the disk is gone"), Words("look"), NOW)
+    assert sentence([view(good=snapshot())], [])[0] == "calm"
+    assert sentence([view()], [])[0] == "notice"
+    assert sentence([view("starting", snapshot())], [])[0] == "notice"
+    assert sentence([view("unknown", snapshot())], [])[0] == "notice"
+    severity, says = sentence([view(good=snapshot())], [alert])
+    assert severity == "trouble"
+    assert "the disk is gone" in str(says)

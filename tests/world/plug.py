@@ -1,0 +1,47 @@
+"""Pulls the plug: the daemon dies by SIGKILL at a named point of a job, and is started again."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.world.box import RESTIC, Box
+from tests.world.sftp import SftpHost
+
+MOMENTS = ("begun", "ran")  # journalled but not yet done; done but not yet journalled
+
+
+def die_at(box: Box, point: str, *command: str) -> None:
+    """Restart the daemon so that it dies at `point` ("backup/dump/ran"), run `command`, wait for the death."""
+    box.stop()
+    box.start(GARDIEN_DIE_AT=point)
+    box.gardien(*command, "--no-wait")
+    code = box.wait_for_death()
+    assert code == -9, f"the daemon ended with {code}, not at {point}:\n{box.logged()}"
+
+
+def locks(box: Box, host: SftpHost, cache: Path) -> list[str]:
+    """What plain restic says of locks in the repository."""
+    repository = next(path.parent for path in host.folder.rglob("config") if (path.parent / "keys").is_dir())
+    done = subprocess.run(
+        [RESTIC, "--repo", str(repository), "--password-file", str(box.passphrase), "--cache-dir", str(cache), "--no-lock", "list", "locks"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.split()
+
+
+def leases(box: Box) -> str:
+    """The lease table of a box's store, read behind the daemon's back."""
+    store = box.root / "state" / "gardien.db"
+    copy = box.root / "copy.db"
+    for suffix in ("", "-wal"):
+        if (source := store.with_name(store.name + suffix)).exists():
+            shutil.copy(source, copy.with_name(copy.name + suffix))
+    done = subprocess.run(
+        ["sqlite3", str(copy), "SELECT * FROM leases"], capture_output=True, text=True, check=True, timeout=20
+    )
+    copy.unlink()
+    copy.with_name(copy.name + "-wal").unlink(missing_ok=True)
+    return done.stdout

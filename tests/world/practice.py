@@ -1,0 +1,134 @@
+"""What a practice keeps in its Nextcloud: odd names, modes, owners, links, attributes, rows. And how to compare it."""
+
+import hashlib
+import os
+import random
+import stat
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.world.box import Box
+
+ODD_NAMES = (
+    "ordinary.txt",
+    "with space and  two.txt",
+    "Séance du 3 mai – été.odt",
+    "emoji 🌿🪴.md",
+    "quote'quote\"double.txt",
+    "dollar $HOME `x` \\back.txt",
+    "-leading-dash",
+    "--double=dash",
+    "semicolon;ampersand&pipe|star*question?[bracket]",
+    "new\nline",
+    "tab\there",
+    "trailing space ",
+    ".hidden",
+    "...dots",
+    "%percent%00",
+    "x" * 250,
+    b"not-utf8-\xff\xfe".decode("utf-8", "surrogateescape"),
+)
+MODES = (0o644, 0o600, 0o640, 0o755, 0o400, 0o000, 0o4755, 0o2750, 0o1777)
+OWNERS = ((33, 33), (0, 0), (1000, 1000), (33, 0), (65534, 65534))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All of a file that a restore must bring back; `content` is a digest, a link's aim, or a kind."""
+
+    mode: int
+    owner: tuple[int, int]
+    modified: int  # ns
+    content: str
+    attributes: tuple[tuple[str, bytes], ...]
+
+
+def fill(box: Box, files: int = 500) -> str:
+    """Put files and rows into the running Nextcloud stack of `box`; returns a canary: text that is in all of them."""
+    canary = f"canary-{uuid.uuid4().hex}"
+    dice = random.Random(7)
+    home = box.data / "nextcloud" / "html" / "data" / "admin" / "files" / "Praxis – patients"
+    home.mkdir(parents=True)
+    for number in range(files):
+        folder = home / f"year {2000 + number % 5}" / ("archiv" if number % 3 else "séances")
+        folder.mkdir(parents=True, exist_ok=True)
+        name = ODD_NAMES[number % len(ODD_NAMES)]
+        path = folder / (name if len(name) > 200 else f"{number} {name}") if number % 2 else folder / f"{name[:200]}{number}"
+        path.write_bytes(f"{canary} {number} ".encode() + dice.randbytes(dice.choice((0, 10, 5000, 70_000))))
+        mode, owner = dice.choice(MODES), dice.choice(OWNERS)
+        if number % 4 == 0:
+            os.setxattr(path, "user.note", f"{canary} {number}".encode())
+        if number % 50 == 0:
+            (folder / f"link {number}").symlink_to(path.name)
+            (folder / f"dangling {number}").symlink_to("/nowhere/at all")
+            os.link(path, folder / f"hard {number}")
+        os.chown(path, *owner)
+        path.chmod(mode)
+        os.utime(path, ns=(1_600_000_000_123_456_789 + number, 1_500_000_000_987_654_321 + number))
+    empty = home / "empty folder"
+    empty.mkdir(mode=0o750)
+    os.utime(empty, ns=(1, 1_400_000_000_000_000_000))
+    for folder_, _, _ in os.walk(home.parent.parent):
+        if "Praxis" not in folder_:
+            os.chown(folder_, 33, 33)
+    rows = ",".join(f"({number}, '{canary} séance {number} 🌿', NOW())" for number in range(300))
+    box.sql(
+        "CREATE TABLE practice_notes (id INT PRIMARY KEY, note TEXT, written DATETIME(6)) CHARSET utf8mb4;"
+        f"INSERT INTO practice_notes VALUES {rows};"
+    )
+    return canary
+
+
+def rows(box: Box) -> str:
+    """Every row that people made, and the schema they lie in."""
+    return box.sql(
+        "SELECT * FROM practice_notes ORDER BY id; SHOW CREATE TABLE practice_notes;"
+        "SELECT * FROM oc_users ORDER BY 1; SELECT COUNT(*) FROM oc_filecache;"
+    )
+
+
+def tree(box: Box) -> dict[str, Entry]:
+    """Every file and folder below the Nextcloud stack's `html` that a backup promises to bring back as it was.
+
+    Without `config.php`, which says whether the application is paused, and what a running Nextcloud touches itself.
+    """
+    html = box.data / "nextcloud" / "html"
+    return dict(_entries(html))
+
+
+def _entries(html: Path) -> Iterator[tuple[str, Entry]]:
+    for folder, folders, files in os.walk(html):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            inside = str(path.relative_to(html))
+            if inside in ("config/config.php", "nextcloud-init-sync.lock") or inside.startswith("data/nextcloud.log"):
+                continue
+            yield inside, _entry(path, timed=inside not in ("config", "data"))
+
+
+def _entry(path: Path, *, timed: bool) -> Entry:
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        content = f"-> {path.readlink()}"
+    elif stat.S_ISREG(info.st_mode):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    else:
+        content = f"kind {stat.S_IFMT(info.st_mode):o}"
+    attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in os.listxattr(path, follow_symlinks=False))
+    return Entry(stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid), info.st_mtime_ns if timed else 0, content, attributes)
+
+
+def differences(before: dict[str, Entry], after: dict[str, Entry]) -> list[str]:
+    """In words, at most twenty."""
+    found = [f"missing: {name!r}" for name in before.keys() - after.keys()]
+    found += [f"extra: {name!r}" for name in after.keys() - before.keys()]
+    found += [f"{name!r}: {before[name]} -> {after[name]}" for name in before.keys() & after.keys() if before[name] != after[name]]
+    return sorted(found)[:20]
+
+
+def occurrences(folder: Path, text: str) -> list[Path]:
+    """Files below `folder` in which `text` can be read."""
+    needle = text.encode()
+    return [path for path in folder.rglob("*") if path.is_file() and needle in path.read_bytes()]
