@@ -215,6 +215,13 @@ die() { # key, values...
   exit 1
 }
 
+die_with_log() { # log, key, values...: the sentence, and how the log ends
+  SAID=1
+  say "${@:2}" >&2
+  tail -n 8 "$1" | sed 's/^/    /' >&2
+  exit 1
+}
+
 step() { # key, values...: names what is done next; false in a dry run, so that `step ... || return 0` ends there
   STEP=$(say "$@")
   CHANGES=$((CHANGES + 1))
@@ -228,11 +235,8 @@ step() { # key, values...: names what is done next; false in a dry run, so that 
 quiet() { # command...: its output goes to the log; a failure ends the installation with the log's last lines
   printf '+ %s\n' "$*" >>"$LOG"
   if ! "$@" >>"$LOG" 2>&1 </dev/null; then
-    SAID=1
     KEEP_LOG=1
-    say failed "$STEP" "$LOG" >&2
-    tail -n 8 "$LOG" | sed 's/^/    /' >&2
-    exit 1
+    die_with_log "$LOG" failed "$STEP" "$LOG"
   fi
 }
 
@@ -254,7 +258,7 @@ newer() { [[ -n $1 ]] && dpkg --compare-versions "$1" ge "$2"; } # version, at l
 
 UPDATED=0
 candidate() { # package: the version apt would install, empty if none
-  apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -vx '(none)' || true
+  LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -vx '(none)' || true
 }
 
 refresh() { # the package lists, once a run; a broken third-party source must not stop us, the installation itself will tell
@@ -537,10 +541,12 @@ start() { # pid file, log, command...: in a session of its own, so that it outli
   printf '%s\n' "$!" >"$pid_file"
 }
 
+alive() { grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; } # pid; one that only waits to be buried is not
+
 stop() { # pid, seconds
   local left=$(($2 * 5))
   kill "$1" 2>/dev/null || return 0
-  while kill -0 "$1" 2>/dev/null; do
+  while alive "$1"; do
     ((left-- > 0)) || die still_there "$1"
     sleep 0.2
   done
@@ -550,12 +556,7 @@ wait_for() { # pid file, log, key of the sentence if it dies, command that succe
   local pid_file=$1 log=$2 sentence=$3 left=300
   shift 3
   until "$@"; do
-    if ((left-- == 0)) || ! kill -0 "$(cat "$pid_file")" 2>/dev/null; then
-      SAID=1
-      say "$sentence" "$log" >&2
-      tail -n 8 "$log" | sed 's/^/    /' >&2
-      exit 1
-    fi
+    if ((left-- == 0)) || ! alive "$(cat "$pid_file")"; then die_with_log "$log" "$sentence" "$log"; fi
     sleep 0.2
   done
 }
@@ -590,7 +591,10 @@ ensure_daemon() {
     if ! ((RESTART)) && systemctl is-active --quiet gardien.service && systemctl is-enabled --quiet gardien.service; then return; fi
     step start_unit || return 0
     quiet systemctl enable gardien.service
-    quiet systemctl restart gardien.service
+    if ! systemctl restart gardien.service >>"$LOG" 2>&1; then
+      journalctl --unit gardien.service --lines 8 --output cat --no-pager >>"$LOG" 2>&1 || true
+      die_with_log "$LOG" daemon_died "journalctl -u gardien"
+    fi
     return
   fi
   pid=$(ours "$RUN/gardien.pid" "$SETTINGS" || true)
@@ -629,12 +633,14 @@ ensure_demo() {
 # The end, and the way back
 
 farewell() {
-  local pid link
+  local link address port
   if ((CHANGES)); then
     link=$(gardien user link)
-    say page "${link%%/login*}/"
+    address=${link%%/login*}
+    port=${address##*:}
+    say page "$address/"
     say login "$link"
-    say tunnel "-L $PAGE_PORT:127.0.0.1:$PAGE_PORT" "${SUDO_USER:-root}" "$(uname -n)"
+    say tunnel "-L $port:127.0.0.1:$port" "${SUDO_USER:-root}" "$(uname -n)"
   fi
   say login_again "$LINK"
   if [[ $MODE == demo ]]; then

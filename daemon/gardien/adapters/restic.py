@@ -7,11 +7,12 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,6 +40,7 @@ from gardien.model.snapshot import Found, Saved
 from gardien.words import N_
 
 OnProgress = Callable[[Progress], None]
+_Meaning = tuple[type[GardienError], str, str]
 
 OLDEST = (0, 17)
 TAG = "gardien"
@@ -68,7 +70,7 @@ def known_host(target: SftpTarget) -> str:
 
 
 def ssh_args(target: SftpTarget, known_hosts: Path) -> list[str]:
-    """How ssh is called: nothing of this machine's own SSH configuration, no question ever, no host but the one we know."""
+    """How ssh is called: without this machine's own SSH configuration, without questions, for the host we know only."""
     options = {
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -93,7 +95,7 @@ def sftp_option(args: Sequence[str]) -> list[str]:
 
 
 def exclude(folder: Path, pattern: str) -> str:
-    """A pattern that matches beneath `folder` only; whatever odd characters `folder` itself has stand for themselves."""
+    """A pattern that matches beneath `folder` only; odd characters in `folder` itself stand for themselves."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", str(folder)) + "/" + pattern.strip("/")
 
 
@@ -208,7 +210,7 @@ class ResticCli:
     async def identity(self, target: str) -> str:
         """The repository's id.
 
-        Raises RepositoryMissing, WrongPassphrase, TargetUnreachable, TargetRefuses; NotFound if no target has that name.
+        Raises RepositoryMissing, WrongPassphrase, TargetUnreachable, TargetRefuses; NotFound for an unknown target.
         """
         outcome = await self._asked(target, ["cat", "config", "--no-lock"])
         return str(json.loads(outcome.stdout)["id"])
@@ -274,7 +276,7 @@ class ResticCli:
         every = [
             Found(
                 id=str(each["id"]),
-                taken=datetime.fromisoformat(each["time"]),
+                taken=datetime.fromisoformat(each["time"]).astimezone(UTC),
                 host=str(each["hostname"]),
                 tags=tuple(each.get("tags") or ()),
                 paths=tuple(each["paths"]),
@@ -284,7 +286,7 @@ class ResticCli:
         return sorted(every, key=lambda each: each.taken, reverse=True)
 
     async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
-        """How many files (all but folders) and bytes (of regular files) the snapshot lists. Raises NotFound, Damaged."""
+        """How many files (all but folders) and bytes (of regular files) it lists. Raises NotFound, Damaged."""
         files = size = 0
 
         def listen(line: str) -> None:
@@ -415,9 +417,7 @@ class ResticCli:
         if not passphrase.is_file() or not passphrase.read_bytes().strip():
             raise WrongPassphrase(
                 N_("the passphrase of the backup target {target} is not on this machine ({file})"),
-                N_(
-                    "Write the recovery key into that file. If the target was never set up: gardien target init {target}"
-                ),
+                N_("Write the recovery key into that file. If the target is a new one: gardien target init {target}"),
                 target=name,
                 file=str(passphrase),
             )
@@ -442,7 +442,7 @@ class ResticCli:
         """What a failure means. The order matters: a lost connection also looks like damage."""
         if error.reason == "missing":
             return error
-        kind, says, remedy = self._meaning(error, snapshot, to)
+        kind, says, remedy = next(self._meanings(error, snapshot, to))
         return kind(
             says,
             remedy,
@@ -452,34 +452,31 @@ class ResticCli:
             folder=str(to or ""),
         )
 
-    def _meaning(self, error: Ended, snapshot: str, to: Path | None) -> tuple[type[GardienError], str, str]:
-        if error.reason in {"timeout", "silence"}:
-            return _SILENT
-        if (known := _CODES.get(error.outcome.code)) is not None:
-            return known
+    def _meanings(self, error: Ended, snapshot: str, to: Path | None) -> Iterator[_Meaning]:
+        """What it may mean, the likeliest first. The order matters: a lost connection also looks like damage."""
         said = error.outcome.stderr
+        if error.reason in {"timeout", "silence"}:
+            yield _SILENT
+        if error.outcome.code in _CODES:
+            yield _CODES[error.outcome.code]
         if full := [line for line in said.splitlines() if re.search(_FULL, line, re.IGNORECASE)]:
-            if to is not None and any(str(to) in line for line in full):
-                return _NO_SPACE_HERE
             ours = (str(self._cache), "/restic-check-cache", "/restic-temp-")
-            if any(each in line for line in full for each in ours):
-                return _NO_SPACE_FOR_CACHE
-            return _TARGET_FULL
+            if to is not None and any(str(to) in line for line in full):
+                yield _NO_SPACE_HERE
+            yield _NO_SPACE_FOR_CACHE if any(each in line for line in full for each in ours) else _TARGET_FULL
         for pattern, meaning in _PATTERNS:
             if re.search(pattern, said, re.IGNORECASE):
-                return meaning
+                yield meaning
         if snapshot and re.search(_NO_SNAPSHOT, said):
-            return _SNAPSHOT_MISSING
-        if to is not None or re.search(_DAMAGE, said, re.IGNORECASE):
-            return _DAMAGED
-        return _FAILED
+            yield _SNAPSHOT_MISSING
+        yield _DAMAGED if to is not None or re.search(_DAMAGE, said, re.IGNORECASE) else _FAILED
 
 
 # -- what restic prints
 
 
 class _Gauge:
-    """restic's status lines as `Progress`: nothing ever goes back, the rate is smoothed, absurd guesses are left out."""
+    """restic's status lines as `Progress`: nothing goes back, the rate is smoothed, absurd guesses are left out."""
 
     def __init__(self, tell: OnProgress) -> None:
         self._tell = tell
@@ -554,8 +551,8 @@ def _nothing(target: str, detail: str) -> Damaged:
 
 
 def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")  # two commands may well start at once
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     fresh.rename(path)
@@ -588,13 +585,18 @@ def _dress(to: Path, node: Mapping[str, Any]) -> None:
     with suppress(PermissionError):
         os.chown(to, int(node.get("uid", 0)), int(node.get("gid", 0)))
     to.chmod(mode & 0o777 | sum(bit for flag, bit in special if mode & flag))
-    moment = datetime.fromisoformat(str(node["mtime"])).timestamp()
-    os.utime(to, (moment, moment))
+    moment = _nanoseconds(str(node["mtime"]))
+    os.utime(to, ns=(moment, moment))
+
+
+def _nanoseconds(text: str) -> int:
+    """Since 1970, from a time as Go writes it: with nanoseconds, which Python's own times have no room for."""
+    fraction = re.search(r"\.(\d+)", text)
+    whole = datetime.fromisoformat(re.sub(r"\.\d+", "", text))
+    return int(whole.timestamp()) * 10**9 + int((fraction.group(1) if fraction else "").ljust(9, "0")[:9])
 
 
 # -- what its failures mean
-
-_Meaning = tuple[type[GardienError], str, str]
 
 _SILENT: _Meaning = (
     TargetUnreachable,
@@ -655,8 +657,8 @@ _MISSING: _Meaning = (
     RepositoryMissing,
     N_("there is no backup repository at the target {target}"),
     N_(
-        "If there was one: look whether its disk is plugged in, or whether the folder was renamed; gardien never makes a"
-        " second one by itself. If it is a new target: gardien target init {target}"
+        "If there was one: look whether its disk is plugged in, or whether the folder was renamed; gardien never makes"
+        " a second one by itself. If it is a new target: gardien target init {target}"
     ),
 )
 _LOCKED: _Meaning = (

@@ -7,51 +7,26 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from functools import wraps
-from typing import Any
 
 from aiohttp import web
 
-from gardien.errors import BadInput, GardienError, NotFound, Refused
-from gardien.faces import wire
-from gardien.faces.auth import over_socket, still_in
-from gardien.faces.keys import SCREEN
+from gardien.errors import BadInput, NotFound
+from gardien.faces import asked, wire
+from gardien.faces.asked import Body, Handler
+from gardien.faces.auth import still_in
 from gardien.faces.live import CLOSING
-from gardien.model.fault import Fault, Faults, nearest
+from gardien.model.fault import Faults
 from gardien.model.overview import StackView
 from gardien.model.plan import Plan
 from gardien.services.house import House
-from gardien.words import N_, Words
+from gardien.words import N_
 
 ROOT = "/api/v1"
 JOB = ROOT + r"/jobs/{job:\d{1,9}}"
 STACK = ROOT + "/stacks/{name:[a-z][a-z0-9-]{0,30}}"
-MOST = 1000  # rows or lines that can be asked for at once
 SPACING = 0.25  # seconds between two lines of a watched job
+DRY = {"dry_run": bool}
 BEAT = 10.0  # seconds: an empty line tells that the daemon is still there
-
-SHAPES: Mapping[type, str] = {
-    str: N_("{field} must be text"),
-    bool: N_("{field} must be true or false"),
-    dict: N_("{field} must be an object"),
-}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Body = Mapping[str, Any]
-
-
-def spoken(handler: Handler) -> Handler:
-    """What goes wrong becomes JSON in the reader's language."""
-
-    @wraps(handler)
-    async def wrapped(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except GardienError as error:
-            status = wire.STATUS.get(error.code, 500)
-            return web.json_response({"error": wire.error(error, _language(request))}, status=status)
-
-    return wrapped
 
 
 class Api:
@@ -64,16 +39,16 @@ class Api:
 
     async def status(self, request: web.Request) -> web.Response:
         """The state of the house."""
-        return web.json_response(wire.overview(await self._house.overviews.now(), _language(request)))
+        return web.json_response(wire.overview(await self._house.overviews.now(), asked.language(request)))
 
     async def stacks(self, request: web.Request) -> web.Response:
         """The stacks of this house."""
         views = (await self._house.overviews.now()).stacks
-        return web.json_response({"stacks": [wire.stack_view(view, _language(request)) for view in views]})
+        return web.json_response({"stacks": [wire.stack_view(view, asked.language(request)) for view in views]})
 
     async def available(self, request: web.Request) -> web.Response:
         """The stacks that can be added, and what they ask; one that is broken has an `error` in place of it all."""
-        language = _language(request)
+        language = asked.language(request)
         added = {stack.name for stack in await self._house.stacks.all()}
         found: list[wire.Data] = []
         for name in self._house.stacks.available():
@@ -88,22 +63,22 @@ class Api:
         """One stack."""
         stack = await self._house.stacks.get(request.match_info["name"])
         view = await self._view(stack.name)
-        return web.json_response(wire.stack(view, stack, _language(request)))
+        return web.json_response(wire.stack(view, stack, asked.language(request)))
 
     async def logs(self, request: web.Request) -> web.Response:
         """What a stack's services printed last."""
-        lines = _number(request, "lines", 200)
+        lines = asked.number(request, "lines", 200)
         return web.json_response({"logs": await self._house.stacks.logs(request.match_info["name"], lines)})
 
     async def first_login(self, request: web.Request) -> web.Response:
         """Address and first password of a stack: for the console alone."""
-        _console(request)
+        asked.console_only(request)
         return web.json_response(await self._house.stacks.first_login(request.match_info["name"]))
 
     async def jobs(self, request: web.Request) -> web.Response:
         """The newest jobs."""
-        most = _number(request, "most", 50)
-        language, titles = _language(request), await self._titles(request)
+        most = asked.number(request, "most", 50)
+        language, titles = asked.language(request), await self._titles(request)
         jobs = await self._house.runner.jobs(most)
         progress = self._house.runner.progress
         return web.json_response({"jobs": [wire.job(job, language, progress(job.id), titles) for job in jobs]})
@@ -115,15 +90,15 @@ class Api:
     async def snapshots(self, request: web.Request) -> web.Response:
         """The backups gardien remembers, newest first; `?stack=` for one stack's."""
         found = await self._house.backups.list(request.query.get("stack"))
-        return web.json_response({"snapshots": [wire.snapshot(each, _language(request)) for each in found]})
+        return web.json_response({"snapshots": [wire.snapshot(each, asked.language(request)) for each in found]})
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Open alerts; with `?all=1` those that are over, too."""
         found = await self._house.store.alerts(open_only="all" not in request.query)
-        return web.json_response({"alerts": [wire.alert(each, _language(request)) for each in found]})
+        return web.json_response({"alerts": [wire.alert(each, asked.language(request)) for each in found]})
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
-        """A job as one JSON object a line, a line whenever it changed, until it is over. An empty line is a heartbeat."""
+        """A job as one JSON object a line, one whenever it changed, until it is over. An empty line is a heartbeat."""
         titles = await self._titles(request)
         data = await self._job(request, titles)  # raises before the stream begins
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "X-Accel-Buffering": "no"})
@@ -156,9 +131,11 @@ class Api:
 
     async def add(self, request: web.Request) -> web.Response:
         """Add a stack."""
-        body = await _body(request, {"name": str}, {"settings": dict, "dry_run": bool})
+        body = await asked.fields(request, {"name": str}, {"settings": dict, "dry_run": bool})
         settings = body.get("settings", {})
-        if faults := [_fault(key, SHAPES[str]) for key, value in settings.items() if not isinstance(value, str)]:
+        if faults := [
+            asked.fault(key, asked.SHAPES[str]) for key, value in settings.items() if not isinstance(value, str)
+        ]:
             raise Faults(faults)
         stacks = self._house.stacks
         return await _answer(
@@ -168,55 +145,68 @@ class Api:
     async def start(self, request: web.Request) -> web.Response:
         """Start a stopped stack."""
         name, stacks = request.match_info["name"], self._house.stacks
-        return await _answer(request, await _dry(request), lambda: stacks.plan_start(name), lambda: stacks.start(name))
+        return await _answer(
+            request,
+            await asked.fields(request, {}, DRY),
+            lambda: stacks.plan_start(name),
+            lambda: stacks.start(name),
+        )
 
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a stack."""
         name, stacks = request.match_info["name"], self._house.stacks
-        return await _answer(request, await _dry(request), lambda: stacks.plan_stop(name), lambda: stacks.stop(name))
+        return await _answer(
+            request,
+            await asked.fields(request, {}, DRY),
+            lambda: stacks.plan_stop(name),
+            lambda: stacks.stop(name),
+        )
 
     async def remove(self, request: web.Request) -> web.Response:
         """Take a stack off the list; its files stay."""
         name, stacks = request.match_info["name"], self._house.stacks
         return await _answer(
-            request, await _dry(request), lambda: stacks.plan_remove(name), lambda: stacks.remove(name)
+            request,
+            await asked.fields(request, {}, DRY),
+            lambda: stacks.plan_remove(name),
+            lambda: stacks.remove(name),
         )
 
     async def back_up(self, request: web.Request) -> web.Response:
         """Make a backup."""
-        body = await _body(request, {"stack": str}, {"dry_run": bool})
+        body = await asked.fields(request, {"stack": str}, {"dry_run": bool})
         stack, backups = body["stack"], self._house.backups
         return await _answer(request, body, lambda: backups.plan(stack), lambda: backups.create(stack))
 
     async def restore(self, request: web.Request) -> web.Response:
         """Bring a stack back; without `snapshot` from its newest good backup."""
-        body = await _body(request, {"stack": str}, {"snapshot": str, "new_disk": bool, "dry_run": bool})
-        asked = (body["stack"], body.get("snapshot"), body.get("new_disk", False))
+        body = await asked.fields(request, {"stack": str}, {"snapshot": str, "new_disk": bool, "dry_run": bool})
+        what = (body["stack"], body.get("snapshot"), body.get("new_disk", False))
         restores = self._house.restores
-        return await _answer(request, body, lambda: restores.plan(*asked), lambda: restores.create(*asked))
+        return await _answer(request, body, lambda: restores.plan(*what), lambda: restores.create(*what))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Undo a job; it is over once that is done."""
-        await _body(request, {}, {})
+        await asked.fields(request, {}, {})
         number = int(request.match_info["job"])
         await self._house.runner.cancel(number)
         return web.json_response({"job": number}, status=202)
 
     async def init(self, request: web.Request) -> web.Response:
         """Make a target's passphrase and repository, once."""
-        await _body(request, {}, {})
+        await asked.fields(request, {}, {})
         return web.json_response({"repository": await self._house.targets.init(request.match_info["target"])})
 
     async def test(self, request: web.Request) -> web.Response:
         """Whether a target can be reached and opened."""
-        await _body(request, {}, {})
+        await asked.fields(request, {}, {})
         await self._house.targets.test(request.match_info["target"])
         return web.json_response({"ok": True})
 
     async def link(self, request: web.Request) -> web.Response:
         """A one-time link to the page: for the console alone."""
-        _console(request)
-        body = await _body(request, {}, {"user": str})
+        asked.console_only(request)
+        body = await asked.fields(request, {}, {"user": str})
         token = await self._house.people.link(body.get("user", "owner"))
         page = self._house.settings.page
         name = page.names[0] if page.names else page.address
@@ -225,8 +215,8 @@ class Api:
 
     async def password(self, request: web.Request) -> web.Response:
         """Set a password: for the console alone. Ends the user's sessions."""
-        _console(request)
-        body = await _body(request, {"password": str}, {"user": str})
+        asked.console_only(request)
+        body = await asked.fields(request, {"password": str}, {"user": str})
         await self._house.people.set_password(body.get("user", "owner"), body["password"])
         return web.json_response({"ok": True})
 
@@ -239,13 +229,13 @@ class Api:
         raise NotFound(N_("there is no stack called {stack} here"), stack=name)
 
     async def _titles(self, request: web.Request) -> dict[str, str]:
-        language = _language(request)
+        language = asked.language(request)
         return {stack.name: stack.manifest.title.say(language) for stack in await self._house.stacks.all()}
 
     async def _job(self, request: web.Request, titles: Mapping[str, str]) -> wire.Data:
         number = int(request.match_info["job"])
         job = await self._house.runner.job(number)
-        return wire.job(job, _language(request), self._house.runner.progress(number), titles)
+        return wire.job(job, asked.language(request), self._house.runner.progress(number), titles)
 
     @contextlib.asynccontextmanager
     async def _changes(self, closing: asyncio.Event) -> AsyncIterator[asyncio.Event]:
@@ -299,58 +289,11 @@ def routes(house: House) -> list[web.RouteDef]:
 
 
 def _get(path: str, handler: Handler) -> web.RouteDef:
-    return web.get(path, spoken(handler))
+    return web.get(path, asked.spoken(handler))
 
 
 def _post(path: str, handler: Handler) -> web.RouteDef:
-    return web.post(path, spoken(handler))
-
-
-def _language(request: web.Request) -> str:
-    return request.app[SCREEN].language(request)
-
-
-def _console(request: web.Request) -> None:
-    if not over_socket(request):
-        raise Refused(
-            N_("this can be asked at the machine itself only"),
-            N_("Run the `gardien` command there."),
-        )
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST:
-        raise BadInput(N_("{field} must be a number from 1 to {most}"), N_("Ask for less."), field=name, most=MOST)
-    return int(text)
-
-
-async def _dry(request: web.Request) -> Body:
-    return await _body(request, {}, {"dry_run": bool})
-
-
-async def _body(request: web.Request, required: Mapping[str, type], optional: Mapping[str, type]) -> Body:
-    """The request's JSON object; nothing sent is an empty one. Raises `Faults` for all that is wrong with it."""
-    text = await request.text()
-    try:
-        data = json.loads(text) if text.strip() else {}
-    except ValueError as error:
-        raise BadInput(N_("the request is not JSON: {why}"), N_("Send a JSON object."), why=str(error)) from error
-    if not isinstance(data, dict):
-        raise BadInput(N_("the request is not a JSON object"), N_("Send a JSON object."))
-    known = {**required, **optional}
-    faults = [_fault(key, N_("{field} is missing")) for key in required if key not in data]
-    faults += [_fault(key, N_("{field} is not known here"), nearest(key, known)) for key in data if key not in known]
-    faults += [
-        _fault(key, SHAPES[known[key]]) for key in data if key in known and not isinstance(data[key], known[key])
-    ]
-    if faults:
-        raise Faults(faults)
-    return data
-
-
-def _fault(field: str, says: str, remedy: Words | None = None) -> Fault:
-    return Fault((field,), Words.of(says, field=field), remedy or Words.of(N_("Correct the request.")))
+    return web.post(path, asked.spoken(handler))
 
 
 async def _answer(
@@ -360,5 +303,5 @@ async def _answer(
     create: Callable[[], Awaitable[int]],
 ) -> web.Response:
     if body.get("dry_run"):
-        return web.json_response({"plan": wire.plan(await plan(), _language(request))})
+        return web.json_response({"plan": wire.plan(await plan(), asked.language(request))})
     return web.json_response({"job": await create()}, status=202)

@@ -55,7 +55,7 @@ def said(words: Words | None, language: str) -> str | None:
 
 
 def error(error: GardienError, language: str) -> Data:
-    """An error: its code for programs, its sentences said and as they were made, and every single mistake, if listed."""
+    """An error: its code for programs, its sentences said and as they were made, and each mistake if there are many."""
     data: Data = {
         "code": error.code,
         "says": present.say(error.says, language),

@@ -1,0 +1,85 @@
+"""What a program asks of the API, checked before anybody acts on it; and what it is told when that goes wrong."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from aiohttp import web
+
+from gardien.errors import BadInput, GardienError, Refused
+from gardien.faces import wire
+from gardien.faces.auth import over_socket
+from gardien.faces.keys import SCREEN
+from gardien.model.fault import Fault, Faults, nearest
+from gardien.words import N_, Words
+
+MOST = 1000  # rows or lines that can be asked for at once
+
+SHAPES: Mapping[type, str] = {
+    str: N_("{field} must be text"),
+    bool: N_("{field} must be true or false"),
+    dict: N_("{field} must be an object"),
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Body = Mapping[str, Any]
+
+
+def spoken(handler: Handler) -> Handler:
+    """What goes wrong becomes JSON in the reader's language."""
+
+    @wraps(handler)
+    async def wrapped(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except GardienError as error:
+            status = wire.STATUS.get(error.code, 500)
+            return web.json_response({"error": wire.error(error, language(request))}, status=status)
+
+    return wrapped
+
+
+def language(request: web.Request) -> str:
+    """The language the asker reads."""
+    return request.app[SCREEN].language(request)
+
+
+def console_only(request: web.Request) -> None:
+    """Raise Refused unless the asker sits at this machine, on the unix socket."""
+    if not over_socket(request):
+        raise Refused(
+            N_("this can be asked at the machine itself only"),
+            N_("Run the `gardien` command there."),
+        )
+
+
+def number(request: web.Request, name: str, default: int) -> int:
+    """A number of the query, from 1 to MOST. Raises BadInput."""
+    text = request.query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST:
+        raise BadInput(N_("{field} must be a number from 1 to {most}"), N_("Ask for less."), field=name, most=MOST)
+    return int(text)
+
+
+async def fields(request: web.Request, required: Mapping[str, type], optional: Mapping[str, type]) -> Body:
+    """The request's JSON object; nothing sent is an empty one. Raises `Faults` for all that is wrong with it."""
+    sent = await request.read()
+    try:
+        data = json.loads(sent) if sent.strip() else {}
+    except ValueError as error:
+        raise BadInput(N_("the request is not JSON: {why}"), N_("Send a JSON object."), why=str(error)) from error
+    if not isinstance(data, dict):
+        raise BadInput(N_("the request is not a JSON object"), N_("Send a JSON object."))
+    known = {**required, **optional}
+    faults = [fault(key, N_("{field} is missing")) for key in required if key not in data]
+    faults += [fault(key, N_("{field} is not known here"), nearest(key, known)) for key in data if key not in known]
+    faults += [fault(key, SHAPES[known[key]]) for key in data if key in known and not isinstance(data[key], known[key])]
+    if faults:
+        raise Faults(faults)
+    return data
+
+
+def fault(field: str, says: str, remedy: Words | None = None) -> Fault:
+    """A mistake in one field of what was sent."""
+    return Fault((field,), Words.of(says, field=field), remedy or Words.of(N_("Correct the request.")))
