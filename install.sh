@@ -10,7 +10,8 @@ shopt -s inherit_errexit
 PREFIX=${GARDIEN_PREFIX:-/opt/gardien}                # the programs: venv/ (gardien itself) and bin/restic
 ETC=${GARDIEN_ETC:-/etc/gardien}                      # the settings and the secrets
 DATA=${GARDIEN_DATA:-/srv/gardien}                    # people's files, one folder a stack
-STATE=${GARDIEN_STATE:-/var/lib/gardien}              # gardien's own database and logs, the demo's repository
+STATE=${GARDIEN_STATE:-/var/lib/gardien}              # gardien's own database and logs
+DEMO_BACKUPS=${GARDIEN_DEMO_BACKUPS:-/var/backups/gardien-demo}   # the trial's backups
 RUN=${GARDIEN_RUN:-/run/gardien}                      # socket, lock, process numbers: empty after a restart of the machine
 LINK=${GARDIEN_LINK:-/usr/local/bin/gardien}          # the command people type
 PAGE_PORT=${GARDIEN_PAGE_PORT:-8480}                  # the status page, on 127.0.0.1
@@ -27,7 +28,7 @@ UNIT=/etc/systemd/system/gardien.service
 USUAL="/opt/gardien /etc/gardien /var/lib/gardien /run/gardien"   # the folders the unit is written for
 NO_TARGETS="targets: {}"                              # stands in the settings until there is a place for backups
 PARTS=(pyproject.toml hatch_build.py README.md LICENSE daemon webui compose systemd)   # of the checkout, what is installed
-SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-$0}")" && pwd -P)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Words. One table a language, the same keys in both; %s are filled in order.
@@ -74,6 +75,8 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
     [login_again]="Pour un nouveau lien d'entrée : sudo %s user link"
     [tunnel]="Depuis un autre ordinateur, d'abord : ssh %s %s@%s"
     [next]="Et maintenant :
+  dans %s, dites sous « targets: » où vont les sauvegardes ; puis :
+  sudo %s target init NOM         préparer cet endroit
   sudo %s stack add nextcloud     fichiers, agenda et contacts
   sudo %s status                  comment va la maison"
     [demo_page]="L'application d'essai, avec ses notes : %s"
@@ -84,9 +87,10 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
   les données                %s
   les réglages et les clés   %s
   l'état et les journaux     %s
+  les sauvegardes d'essai    %s
 Docker, Compose et les applications restent en place ; « docker ps » les montre.
 Pour tout effacer, sans retour possible (les sauvegardes ne s'ouvrent plus sans leurs clés) :
-  sudo rm -rf %s %s %s"
+  sudo rm -rf %s %s %s %s"
     [bad_option]="Option inconnue : %s. « ./install.sh --help » montre celles qui existent."
     [two_options]="Une seule chose à la fois : %s et %s ne vont pas ensemble."
     [need_root]="L'installation demande les droits d'administrateur. Lancez : sudo ./install.sh %s"
@@ -96,7 +100,9 @@ Pour tout effacer, sans retour possible (les sauvegardes ne s'ouvrent plus sans 
     [need_checkout]="Il manque %s à côté de install.sh. Lancez install.sh depuis une copie complète de gardien."
     [need_socket]="DOCKER_HOST vaut %s ; gardien ne parle à Docker que par un socket de cette machine (unix:///…)."
     [bad_path]="%s vaut « %s » : il faut un chemin absolu fait de lettres, chiffres et . _ - /"
+    [shared_prefix]="GARDIEN_PREFIX vaut « %s » : il faut un dossier à part, par exemple /opt/gardien."
     [bad_port]="%s vaut « %s » : il faut un nombre de 1 à 65535."
+    [port_taken]="Le port %s est déjà pris par un autre programme. Choisissez-en un autre : sudo %s=12345 ./install.sh %s"
     [bad_projects]="GARDIEN_PROJECTS vaut « %s » : il faut des lettres minuscules, des chiffres et des tirets."
     [too_old]="%s %s est trop ancien (il faut au moins %s) et n'a pas pu être remplacé. Mettez-le à jour, puis recommencez."
     [no_mirror]="Aucune source de paquets Debian n'est configurée ici. Installez restic %s ou plus récent, puis recommencez."
@@ -107,7 +113,7 @@ Pour tout effacer, sans retour possible (les sauvegardes ne s'ouvrent plus sans 
     [no_here]="Les réglages %s n'ont pas de destination « here », dont l'essai a besoin. Ajoutez sous « targets: » :
   here:
     kind: local
-    folder: %s/demo-repository"
+    folder: %s"
     [not_ours]="%s n'a pas été installé par ce script : il reste en place."
     [failed]="Cela a échoué : %s. Souvent, c'est le réseau : vérifiez-le, puis relancez la même commande. La fin du journal (%s) :"
     [unexpected]="L'installation s'est arrêtée à la ligne %s de install.sh. Le journal : %s"
@@ -153,6 +159,8 @@ else
     [login_again]="For a new login link: sudo %s user link"
     [tunnel]="From another computer, first: ssh %s %s@%s"
     [next]="What next:
+  in %s, say under 'targets:' where the backups go; then:
+  sudo %s target init NAME        make that place ready
   sudo %s stack add nextcloud     files, calendar and contacts
   sudo %s status                  how the house is doing"
     [demo_page]="The trial application, with its notes: %s"
@@ -163,9 +171,10 @@ else
   the data                   %s
   the settings and the keys  %s
   the state and the logs     %s
+  the trial's backups        %s
 Docker, Compose and the applications stay; 'docker ps' shows them.
 To delete all of it, with no way back (without their keys the backups cannot be opened):
-  sudo rm -rf %s %s %s"
+  sudo rm -rf %s %s %s %s"
     [bad_option]="Unknown option: %s. './install.sh --help' shows those there are."
     [two_options]="One thing at a time: %s and %s do not go together."
     [need_root]="Installing needs administrator rights. Run: sudo ./install.sh %s"
@@ -175,7 +184,9 @@ To delete all of it, with no way back (without their keys the backups cannot be 
     [need_checkout]="%s is missing beside install.sh. Run install.sh from a complete copy of gardien."
     [need_socket]="DOCKER_HOST is %s; gardien talks to Docker only through a socket of this machine (unix:///...)."
     [bad_path]="%s is '%s': it takes an absolute path made of letters, digits and . _ - /"
+    [shared_prefix]="GARDIEN_PREFIX is '%s': it takes a folder of its own, for example /opt/gardien."
     [bad_port]="%s is '%s': it takes a number from 1 to 65535."
+    [port_taken]="Port %s is already used by another program. Choose another one: sudo %s=12345 ./install.sh %s"
     [bad_projects]="GARDIEN_PROJECTS is '%s': it takes lower-case letters, digits and hyphens."
     [too_old]="%s %s is too old (it takes %s or newer) and could not be replaced. Update it, then try again."
     [no_mirror]="No Debian package source is set up here. Install restic %s or newer, then try again."
@@ -186,7 +197,7 @@ To delete all of it, with no way back (without their keys the backups cannot be 
     [no_here]="The settings %s have no target 'here', which the trial needs. Add under 'targets:':
   here:
     kind: local
-    folder: %s/demo-repository"
+    folder: %s"
     [not_ours]="%s was not installed by this script: it stays."
     [failed]="This failed: %s. Often it is the network: check it, then run the same command again. The end of the log (%s):"
     [unexpected]="The installation stopped at line %s of install.sh. The log: %s"
@@ -397,6 +408,18 @@ ensure_tools() {
 # ---------------------------------------------------------------------------------------------------------------------
 # gardien itself
 
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+look_around() { # what would fail later is said now, before anything is changed
+  local part
+  for part in "${PARTS[@]}"; do [[ -e $SOURCE/$part ]] || die need_checkout "$part"; done
+  if [[ -n $ENGINE ]] && has docker && ! engine_answers; then die no_engine "$SOCKET"; fi
+  [[ -e $SETTINGS ]] || port_is_free "$PAGE_PORT" || die port_taken "$PAGE_PORT" GARDIEN_PAGE_PORT "$*"
+  if [[ $MODE == demo && ! -e $ETC/stacks/demo.yaml ]]; then
+    port_is_free "$DEMO_PORT" || die port_taken "$DEMO_PORT" GARDIEN_DEMO_PORT "$*"
+  fi
+}
+
 gardien() { "$PREFIX/venv/bin/gardien" --config "$SETTINGS" "$@"; }
 
 with_systemd() { [[ -d /run/systemd/system && "$PREFIX $ETC $STATE $RUN" == "$USUAL" ]]; }
@@ -422,6 +445,7 @@ ensure_folders() {
   folder "$ETC/stacks" 0700
   folder "$DATA" 0711   # the applications' own users pass through, but cannot look around
   folder "$STATE" 0700
+  [[ $MODE != demo ]] || folder "$DEMO_BACKUPS" 0700
 }
 
 write() { # file, mode: standard input becomes the file in one move
@@ -437,7 +461,7 @@ targets:
   # On this very machine: it protects against a mistake, not against losing the machine.
   here:
     kind: local
-    folder: $STATE/demo-repository
+    folder: $DEMO_BACKUPS
 YAML
     grep -qs '^backup:' "$SETTINGS" || printf 'backup: {target: here, at: "02:30"}\n'
   else
@@ -479,7 +503,7 @@ YAML
     { grep -vxF "$NO_TARGETS" "$SETTINGS" && targets; } | write "$SETTINGS" 0600
     RESTART=1
   elif [[ $MODE == demo ]] && ! grep -q '^  here:' "$SETTINGS"; then
-    die no_here "$SETTINGS" "$STATE"
+    die no_here "$SETTINGS" "$DEMO_BACKUPS"
   fi
 }
 
@@ -530,7 +554,7 @@ engine_answers() { DOCKER_HOST=unix://$SOCKET timeout 20 docker version >/dev/nu
 ours() { # pid file, word of its command line: prints the process number if that process is still the one
   local pid
   pid=$(cat "$1" 2>/dev/null) || return 1
-  [[ $pid =~ ^[0-9]+$ ]] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$2" && printf '%s\n' "$pid"
+  [[ $pid =~ ^[0-9]+$ ]] && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$2" && printf '%s\n' "$pid"
 }
 
 start() { # pid file, log, command...: in a session of its own, so that it outlives this terminal
@@ -563,7 +587,7 @@ wait_for() { # pid file, log, key of the sentence if it dies, command that succe
 
 ensure_engine() {
   if engine_answers; then return; fi
-  [[ -z $ENGINE ]] || ((DRY)) || die no_engine "$SOCKET"
+  [[ -z $ENGINE ]] || die no_engine "$SOCKET"
   step start_engine "$(if with_systemd; then echo journalctl -u docker; else echo "$STATE/dockerd.log"; fi)" || return 0
   if with_systemd; then
     quiet systemctl enable --now docker.service
@@ -615,7 +639,11 @@ demo_packages() {
   if ((${#missing[@]})); then packages "${missing[@]}"; fi
 }
 
-demo_saved() { gardien status --json 2>/dev/null | TODO; }
+demo_saved() { # is there a good backup of it?
+  gardien status --json 2>/dev/null | "$PYTHON" -c 'import json, sys
+stacks = json.load(sys.stdin)["stacks"]
+sys.exit(not any(stack["name"] == "demo" and stack["newest_good"] for stack in stacks))' 2>/dev/null
+}
 
 ensure_demo() {
   export DOCKER_HOST=unix://$SOCKET
@@ -633,7 +661,8 @@ ensure_demo() {
 # The end, and the way back
 
 farewell() {
-  local link address port
+  local link address port command=$LINK
+  if [[ $LINK == /usr/local/bin/gardien ]]; then command=gardien; fi
   if ((CHANGES)); then
     link=$(gardien user link)
     address=${link%%/login*}
@@ -642,13 +671,13 @@ farewell() {
     say login "$link"
     say tunnel "-L $port:127.0.0.1:$port" "${SUDO_USER:-root}" "$(uname -n)"
   fi
-  say login_again "$LINK"
+  say login_again "$command"
   if [[ $MODE == demo ]]; then
     gardien status
     say demo_page "http://localhost:$DEMO_PORT/"
     say demo_next
   else
-    say next "$LINK" "$LINK"
+    say next "$SETTINGS" "$command" "$command" "$command"
   fi
   if ! with_systemd; then
     say stop_how "$RUN/gardien.pid"
@@ -666,9 +695,12 @@ uninstall() {
   pid=$(ours "$RUN/gardien.pid" "$SETTINGS" || true)
   if [[ -n $pid ]] && step stop_daemon; then stop "$pid" 900; fi
   if has docker && engine_answers; then
-    each=$(DOCKER_HOST=unix://$SOCKET docker ps --all --quiet --filter "label=com.docker.compose.project=$PROJECTS-demo")
-    # shellcheck disable=SC2086  # one word a container
-    if [[ -n $each ]] && step stop_demo; then DOCKER_HOST=unix://$SOCKET quiet docker rm --force $each; fi
+    export DOCKER_HOST=unix://$SOCKET
+    local demo=(--quiet --filter "label=com.docker.compose.project=$PROJECTS-demo")
+    if [[ -n $(docker ps --all "${demo[@]}") ]] && step stop_demo; then
+      docker ps --all "${demo[@]}" | xargs --no-run-if-empty docker rm --force >>"$LOG" 2>&1
+      docker network ls "${demo[@]}" | xargs --no-run-if-empty docker network rm >>"$LOG" 2>&1
+    fi
   fi
   pid=$(ours "$RUN/dockerd.pid" dockerd || true)
   if [[ -n $pid ]] && step stop_engine; then stop "$pid" 60; fi
@@ -680,9 +712,10 @@ uninstall() {
   for each in "$PREFIX"/venv "$PREFIX"/venv-* "$PREFIX/bin/restic"; do
     if [[ -e $each || -L $each ]] && step remove "$each"; then quiet rm -rf "$each"; fi
   done
-  ((DRY)) || rm -f "$RUN"/gardien.pid "$RUN"/dockerd.pid "$RUN"/dockerd.own.pid
+  if ((DRY)); then return; fi
+  for each in children restic gardien.sock gardien.pid dockerd.pid dockerd.own.pid; do rm -rf "${RUN:?}/$each"; done
   # Only what is empty now: whatever else lies there is not ours.
-  ((DRY)) || rmdir "$PREFIX/bin" "$PREFIX" "$RUN" 2>/dev/null || true
+  rmdir "$PREFIX/bin" "$PREFIX" "$RUN" 2>/dev/null || true
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -706,9 +739,10 @@ for argument in "$@"; do
   esac
 done
 
-for name in PREFIX ETC DATA STATE RUN LINK CLI_PLUGINS; do
+for name in PREFIX ETC DATA STATE DEMO_BACKUPS RUN LINK CLI_PLUGINS; do
   [[ ${!name} =~ ^/[A-Za-z0-9._/-]+$ ]] || die bad_path "GARDIEN_$name" "${!name}"
 done
+case $PREFIX in / | /usr | /usr/local | /opt | /bin | /srv | /var) die shared_prefix "$PREFIX" ;; esac
 for name in PAGE_PORT DEMO_PORT; do
   if ! [[ ${!name} =~ ^[1-9][0-9]{0,4}$ ]] || ((${!name} > 65535)); then die bad_port "GARDIEN_$name" "${!name}"; fi
 done
@@ -739,7 +773,7 @@ case $MODE in
     uninstall
     ;;
   *)
-    for part in "${PARTS[@]}"; do [[ -e $SOURCE/$part ]] || die need_checkout "$part"; done
+    look_around "$@"
     ensure_tools
     if [[ $MODE == demo ]]; then demo_packages; fi
     ensure_folders
@@ -759,7 +793,7 @@ else
   if ((CHANGES == 0)); then say unchanged; fi
   case $MODE in
     tools) say tools_ready ;;
-    uninstall) say kept "$DATA" "$ETC" "$STATE" "$ETC" "$DATA" "$STATE" ;;
+    uninstall) say kept "$DATA" "$ETC" "$STATE" "$DEMO_BACKUPS" "$ETC" "$DATA" "$STATE" "$DEMO_BACKUPS" ;;
     *) farewell ;;
   esac
 fi

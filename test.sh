@@ -76,21 +76,23 @@ environment() {
     quiet "$venv/bin/pip" install --no-deps --no-build-isolation -e .
 }
 
+# All of them, whatever the first one says. Fails if one did.
 checks() {
-    local scripts unit
+    local scripts unit failed=0
     say "ruff, mypy, shellcheck, systemd-analyze"
-    ruff check --cache-dir "$cache/ruff" --quiet .
-    ruff format --cache-dir "$cache/ruff" --quiet --check .
-    mypy --strict --cache-dir "$cache/mypy" daemon tests
+    ruff check --cache-dir "$cache/ruff" --quiet . || failed=1
+    ruff format --cache-dir "$cache/ruff" --quiet --check . || failed=1
+    mypy --strict --cache-dir "$cache/mypy" daemon tests || failed=1
     mapfile -t scripts < <(find . -name .git -prune -o -type f \( -name '*.sh' -o -path ./.ci/run -o -name apache2-foreground \) -print)
-    shellcheck "${scripts[@]}"
+    shellcheck "${scripts[@]}" || failed=1
     mkdir -p "$cache/units"
     for unit in systemd/*.service systemd/*.timer systemd/*.socket systemd/*.path; do
         [ -e "$unit" ] || continue
         # The program need not be installed for the unit to be right.
         sed 's#/opt/gardien/venv/bin/gardien#/bin/true#' "$unit" >"$cache/units/${unit##*/}"
-        systemd-analyze verify --man=no --recursive-errors=no "$cache/units/${unit##*/}"
+        systemd-analyze verify --man=no --recursive-errors=no "$cache/units/${unit##*/}" || failed=1
     done
+    return "$failed"
 }
 
 clean_up() {
@@ -117,9 +119,11 @@ engine=$!
 
 environment
 export PATH=$venv/bin:$cache/tools/bin:$PATH GARDIEN_TEST_RESTIC=$cache/tools/bin/restic
-checks
+checks || checks_failed=1
 wait "$engine" || { cat "$cache/engine.log" >&2; die "cannot prepare the Docker Engine and the images"; }
 export "$("$world/dockerd.sh" env)"
 
 say "pytest"
 pytest -n 2 "$@" 8>&-
+# Not before: a line too long must not hide whether the tests pass.
+[ -z "${checks_failed:-}" ] || die "the tests pass, but a check above failed"

@@ -40,4 +40,3 @@ def nextcloud(host: SftpHost) -> Iterator[Box]:
         made.until_well("nextcloud")
         yield made
         made.stop()
-

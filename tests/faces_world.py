@@ -1,4 +1,4 @@
-"""A house for the faces' tests: real memory, people and feed; what would need Docker or restic stands in, small and behaving."""
+"""A house for the faces' tests: real memory, people and feed; small stand-ins for what would need Docker or restic."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 from gardien.adapters.store import SqliteStore
 from gardien.errors import NotFound, Refused
@@ -81,22 +80,23 @@ class World:
         self.house = House(
             settings=self.settings,
             store=self.store,
-            runner=cast("object", Runner(self)),  # type: ignore[arg-type]
-            stacks=cast("object", Stacks(self)),  # type: ignore[arg-type]
+            runner=Runner(self),  # type: ignore[arg-type]
+            stacks=Stacks(self),  # type: ignore[arg-type]
             targets=nobody,  # type: ignore[arg-type]
-            backups=cast("object", Backups(self)),  # type: ignore[arg-type]
-            restores=cast("object", Restores(self)),  # type: ignore[arg-type]
+            backups=Backups(self),  # type: ignore[arg-type]
+            restores=Restores(self),  # type: ignore[arg-type]
             watch=nobody,  # type: ignore[arg-type]
-            overviews=cast("object", Overviews(self)),  # type: ignore[arg-type]
+            overviews=Overviews(self),  # type: ignore[arg-type]
             people=People(self.store, lambda: datetime.now(UTC)),
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
         )
 
-    def add_stack(  # noqa: PLR0913
+    def add_stack(
         self,
         name: str,
         title: str,
+        *,
         health: Health = "well",
         says: str = N_("runs and answers"),
         summary: Text | None = None,
@@ -139,11 +139,12 @@ class World:
         self.snapshots.append(snapshot)
         return snapshot
 
-    def add_job(  # noqa: PLR0913
+    def add_job(
         self,
         kind: Kind,
         subject: str,
         state: JobState = "queued",
+        *,
         ago: timedelta = timedelta(),
         took: timedelta = timedelta(minutes=4, seconds=12),
         at: int = 0,
@@ -166,7 +167,8 @@ class World:
             elif state != "queued" and index == at:
                 reached = "undone" if over else "begun"
             started = began + each * index if reached != "waiting" else None
-            records.append(StepRecord(step.name, reached, started, started + each if started and reached != "begun" else None))
+            ended = started + each if started and reached != "begun" else None
+            records.append(StepRecord(step.name, reached, started, ended))
         if over and says is None:
             says = Words.of(N_("done"))
         self.jobs[number] = Job(
@@ -186,11 +188,9 @@ class World:
         )
         return self.jobs[number]
 
-    def add_alert(self, key: str, severity: Severity, says: Words, remedy: Words, ago: timedelta = timedelta()) -> Alert:
+    def add_alert(self, key: str, severity: Severity, says: Words, remedy: Words, ago: timedelta = timedelta()) -> None:
         """An open alert."""
-        alert = Alert(len(self.alerts) + 1, key, severity, says, remedy, self.now - ago)
-        self.alerts.append(alert)
-        return alert
+        self.alerts.append(Alert(len(self.alerts) + 1, key, severity, says, remedy, self.now - ago))
 
 
 class Runner:
@@ -237,11 +237,7 @@ class Stacks:
 
     def require(self, name: str) -> None:
         if name not in [stack.name for stack in self._world.stacks]:
-            raise NotFound(
-                N_("there is no stack called {stack} here"),
-                N_("`gardien stack list` shows those that are here, `gardien stack available` those that can be added."),
-                stack=name,
-            )
+            raise NotFound(N_("there is no stack called {stack} here"), stack=name)
 
     async def act(self, kind: Kind, name: str, *more: str) -> int:
         self.require(name)

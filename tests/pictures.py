@@ -6,6 +6,7 @@ Run as `python -m tests.pictures` from the repository's root.
 import argparse
 import asyncio
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,8 +24,6 @@ from gardien.model.settings import Page
 from gardien.words import N_, Words
 from tests.faces_world import GB, World, make_world
 
-PORT = 18_480
-ADDRESS = f"http://127.0.0.1:{PORT}"
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PASSWORD = "correct horse battery staple"
@@ -55,19 +54,20 @@ def furnish(world: World) -> None:
     )
     world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
     for hours, subject in ((30.5, "nextcloud"), (6.5, "notes"), (6.4, "nextcloud")):
-        world.add_job("backup", subject, "done", timedelta(hours=hours))
+        world.add_job("backup", subject, "done", ago=timedelta(hours=hours))
 
 
 def save(world: World) -> None:
     """A backup under way."""
-    job = world.add_job("backup", "nextcloud", "running", timedelta(minutes=2, seconds=10), at=1)
+    job = world.add_job("backup", "nextcloud", "running", ago=timedelta(minutes=2, seconds=10), at=1)
     world.progress[job.id] = Progress(26 * GB, int(63.4 * GB), 18_700, 48_213, 92e6, 405.0)
 
 
 def worry(world: World) -> None:
     """What a bad morning looks like."""
     world.severity = "trouble"
-    world.says = Words.of(N_("Something needs you: {what}."), what=Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud"))  # type: ignore[arg-type]  # noqa: E501
+    late = Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud")
+    world.says = Words.of(N_("Something needs you: {what}."), what=late)  # type: ignore[arg-type]
     nextcloud = world.stacks[0]
     health = replace(nextcloud.health, health="down", says=Words.of(N_("does not run")))
     missed = replace(world.snapshots[0], good=False, why=Words.of(N_("{count} files could not be read"), count=1))
@@ -76,7 +76,7 @@ def worry(world: World) -> None:
     world.add_alert(
         "backup-late:nextcloud",
         "trouble",
-        Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud"),
+        late,
         Words.of(N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack="nextcloud"),
         timedelta(hours=5),
     )
@@ -91,11 +91,15 @@ def worry(world: World) -> None:
         "backup",
         "nextcloud",
         "failed",
-        timedelta(hours=6, minutes=40),
-        timedelta(seconds=21),
+        ago=timedelta(hours=6, minutes=40),
+        took=timedelta(seconds=21),
         at=4,
-        says=Words.of(N_("target {target} does not answer"), target="box"),
-        remedy=Words.of(N_("Look whether the internet works; gardien tries again by itself.")),
+        says=Words.of(N_("cannot reach the backup target {target}"), target="box"),
+        remedy=Words.of(
+            N_(
+                "Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."
+            )
+        ),
         code="target-unreachable",
         detail="ssh: connect to host box.example port 23: Connection timed out",
     )
@@ -103,13 +107,20 @@ def worry(world: World) -> None:
 
 @asynccontextmanager
 async def opened(furnishings: tuple[object, ...]) -> AsyncIterator[World]:
-    """A house that answers on PORT."""
+    """A house that answers on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        async with make_world(Path(folder), MORNING, Page(port=PORT)) as world:
+        async with make_world(Path(folder), MORNING, Page(port=port)) as world:
             for each in furnishings:
                 each(world)  # type: ignore[operator]
             async with serve(world.house):
                 yield world
+
+
+def address(world: World) -> str:
+    """Where its page is."""
+    return f"http://127.0.0.1:{world.settings.page.port}"
 
 
 async def come_in(world: World, browser: Browser, language: str, scheme: str, width: int) -> BrowserContext:
@@ -120,7 +131,7 @@ async def come_in(world: World, browser: Browser, language: str, scheme: str, wi
         locale={"en": "en-GB", "fr": "fr-FR"}[language],
     )
     page = await context.new_page()
-    await page.goto(f"{ADDRESS}/login/{await world.house.people.link()}")
+    await page.goto(f"{address(world)}/login/{await world.house.people.link()}")
     await page.locator("main button").click()
     await page.wait_for_url(lambda url: "/login" not in url)
     await page.close()
@@ -135,7 +146,7 @@ async def for_readme(browser: Browser) -> None:
         for language, name in (("en", "home.png"), ("fr", "home.fr.png")):
             context = await come_in(world, browser, language, "light", 1280)
             page = await context.new_page()
-            await page.goto(ADDRESS)
+            await page.goto(address(world))
             await page.screenshot(path=PICTURES / name, full_page=True)
             await context.close()
 
@@ -163,15 +174,16 @@ async def everything(browser: Browser, folder: Path) -> None:
                         context = await come_in(world, browser, language, scheme, width)
                         page = await context.new_page()
                         for name, path in pages.items():
-                            await page.goto(ADDRESS + path)
-                            await page.screenshot(path=folder / f"{mood}-{name}-{language}-{scheme}-{width}.png", full_page=True)
+                            await page.goto(address(world) + path)
+                            picture = folder / f"{mood}-{name}-{language}-{scheme}-{width}.png"
+                            await page.screenshot(path=picture, full_page=True)
                             wider = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
                             if wider:
                                 print(f"{mood} {name} {language} {width}: wider than the window")
                         await context.clear_cookies()
                         if mood == "good":
                             for name, path in (("login", "/login"), ("link", "/login/abc")):
-                                await page.goto(ADDRESS + path)
+                                await page.goto(address(world) + path)
                                 await page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png")
                         await context.close()
 

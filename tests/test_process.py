@@ -13,6 +13,7 @@ import pytest
 
 from gardien.adapters import process
 from gardien.adapters.process import Ended, run
+from gardien.adapters.surely import surely
 
 STUBBORN = "trap '' INT TERM; echo ready; while :; do sleep 0.1; done"
 
@@ -261,14 +262,14 @@ async def test_surely_lets_errors_and_cancellations_through() -> None:
         raise ValueError("inner")
 
     with pytest.raises(ValueError, match="inner"):
-        await process.surely(fail())
+        await surely(fail())
     finished = asyncio.Event()
 
     async def slow() -> None:
         await asyncio.sleep(0.1)
         finished.set()
 
-    task = asyncio.create_task(process.surely(slow()))
+    task = asyncio.create_task(surely(slow()))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -12,12 +12,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gardien import __version__
-from gardien.adapters import notify, process
+from gardien.adapters import process
 from gardien.adapters.compose import ComposeCli
 from gardien.adapters.engine import DockerEngine
 from gardien.adapters.files import LocalFiles, OnlyOne
-from gardien.adapters.host import LocalHost
-from gardien.adapters.probes import NetProbes
+from gardien.adapters.host import LinuxHost
+from gardien.adapters.notify import Systemd
+from gardien.adapters.probes import RealProbes
 from gardien.adapters.restic import ResticCli
 from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.adapters.store import SqliteStore
@@ -56,8 +57,8 @@ async def neighbours(settings: Settings) -> AsyncIterator[World]:
     files = LocalFiles()
     compose = ComposeCli(settings)
     store = await SqliteStore.open(settings.folders.state / "gardien.db")
-    probes = NetProbes(compose)
-    engine = DockerEngine(settings)
+    probes = RealProbes(compose)
+    engine = DockerEngine(settings.docker.socket)
     try:
         yield World(
             settings=settings,
@@ -67,13 +68,13 @@ async def neighbours(settings: Settings) -> AsyncIterator[World]:
             compose=compose,
             engine=engine,
             probes=probes,
-            host=LocalHost(),
+            host=LinuxHost(),
             files=files,
             shelf=FileShelf(shipped("compose"), settings.folders.owner, files),
         )
     finally:
         await probes.close()
-        await engine.close()
+        engine.close()
         await store.close()
 
 
@@ -134,6 +135,7 @@ async def _live(settings: Settings) -> None:
     me = (os.geteuid(), os.getegid())
     for folder in (folders.run, folders.state, folders.owner, settings.secrets):
         await files.make_folder(folder, me, 0o700)
+    systemd = Systemd()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,14 +148,14 @@ async def _live(settings: Settings) -> None:
                 await house.runner.recover()
                 await house.calendar.start()
                 watching = asyncio.create_task(house.watch.run(), name="watch")
-                beating = asyncio.create_task(notify.beat(), name="watchdog")
-                notify.ready(f"gardien {__version__} watches")
+                beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
+                systemd.ready(f"gardien {__version__} watches")
                 log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
                 try:
                     await stop.wait()
                 finally:
                     log.info("stopping: what runs is undone first")
-                    notify.stopping()
+                    systemd.stopping()
                     house.calendar.stop()
                     watching.cancel()
                     await asyncio.gather(watching, return_exceptions=True)
@@ -161,6 +163,18 @@ async def _live(settings: Settings) -> None:
                     beating.cancel()
                     await asyncio.gather(beating, return_exceptions=True)
     log.info("stopped")
+
+
+async def _beat(systemd: Systemd, overviews: Overviews) -> None:
+    """Tell systemd that the loop turns and the store answers, and in one line how things stand."""
+    said = ""
+    while systemd.interval is not None:
+        says = str((await overviews.now()).says)
+        if says != said:
+            systemd.status(says)
+            said = says
+        systemd.alive()
+        await asyncio.sleep(systemd.interval)
 
 
 def _plug_puller() -> OnPoint | None:

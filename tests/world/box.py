@@ -181,12 +181,12 @@ class Box:
             check=False,
         )
         if check and done.returncode:
-            raise AssertionError(f"docker compose {argv}: {done.stderr}")
+            raise AssertionError(f"docker compose {argv}: {done.stderr[-2000:]}")
         return done.stdout
 
     def sql(self, statement: str) -> str:
         """What MariaDB of the Nextcloud stack answers, tab-separated without a header."""
-        inside = 'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb --user=root --skip-column-names nextcloud'
+        inside = 'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb --user=root --default-character-set=utf8mb4 --skip-column-names nextcloud'
         return self.compose("nextcloud", "exec", "-T", "db", "sh", "-c", inside, input_=statement)
 
     def remove_containers(self) -> None:

@@ -66,12 +66,12 @@ start() {
     ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
     rm -f "$pidfile" "$run/docker.sock"
     # No default bridge and no chains of its own: two engines would share both. Containers reach each other over the
-    # bridge of their network, and published ports go through the engine's own proxy.
+    # bridge of their network, and published ports go through the engine's own proxy. A name nobody here has fails at once.
     firewall -I
     setsid dockerd --host "$DOCKER_HOST" --data-root "$data" --exec-root "$run/exec" --pidfile "$pidfile" \
         --containerd-namespace gardien-test --containerd-plugins-namespace gardien-test-plugins \
         --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
-        --default-address-pool base=$networks,size=27 \
+        --default-address-pool base=$networks,size=27 --dns 127.0.0.1 --dns-opt timeout:1 --dns-opt attempts:1 \
         </dev/null >"$log" 2>&1 9>&- &
     pid=$!
     for _ in {1..300}; do

@@ -10,9 +10,11 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from gardien.adapters.surely import surely
 from gardien.errors import Busy, DiskMissing, GardienError, NoSpace, NotFound, Refused
 from gardien.words import N_
 
@@ -78,6 +80,10 @@ class LocalFiles:
         stop = threading.Event()
         return await _thread(path, _measure, path, stop, stop=stop)
 
+    async def older_than(self, folder: Path, then: datetime) -> list[Path]:
+        """What lies directly in `folder` and was put there before `then` (by ctime); [] if there is no such folder."""
+        return await _thread(folder, _older_than, folder, then)
+
     def _write(self, path: Path, text: str, mode: int) -> None:
         temporary = path.with_name(f".{path.name}{_TEMPORARY}")
         with self._writing:
@@ -125,19 +131,7 @@ async def _thread(path: Path, work: Callable[..., T], *args: object, stop: threa
         with _in_words(path):
             return work(*args)
 
-    task = asyncio.ensure_future(asyncio.to_thread(named))
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            if stop is not None:
-                stop.set()
-    if cancelled is not None and not task.cancelled():
-        task.exception()
-        raise cancelled
-    return task.result()
+    return await surely(asyncio.to_thread(named), stop.set if stop is not None else None)
 
 
 class _Stopped(Exception):
@@ -345,6 +339,12 @@ def _measure(path: Path, stop: threading.Event) -> tuple[int, int]:
                     files += 1
                     size += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
     return files, size
+
+
+def _older_than(folder: Path, then: datetime) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(each for each in folder.iterdir() if each.lstat().st_ctime < then.timestamp())
 
 
 @contextmanager

@@ -11,16 +11,16 @@ import secrets
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from gardien.adapters.surely import surely
 from gardien.errors import CommandFailed
 from gardien.words import N_
 
-T = TypeVar("T")
 OnLine = Callable[[str], bool | None]  # False: the line is no sign of life
 Reason = Literal["code", "timeout", "silence", "missing"]
 
@@ -155,21 +155,6 @@ async def reap(children: Path, grace: float = _GRACE) -> int:
     for token in tokens:
         await asyncio.to_thread((children / token).unlink, missing_ok=True)
     return len(found)
-
-
-async def surely(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end, however often the caller is cancelled meanwhile; the cancellation comes after."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None and not task.cancelled():
-        task.exception()
-        raise cancelled
-    return task.result()
 
 
 class _Child(asyncio.SubprocessProtocol):

@@ -1,153 +1,45 @@
-"""The restic command: argv makers, its JSON lines and exit codes made into values and typed errors.
-
-No secret is ever an argument or in the environment: the repository's place and the passphrase are files of mode 0600.
-"""
+"""The restic command: started, listened to, its answers made into values and typed errors."""
 
 import asyncio
 import json
 import os
 import re
 import secrets
-import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from gardien.adapters.process import Ended, OnLine, Outcome, run
+from gardien.adapters.restic_args import (
+    found_args,
+    known_host,
+    location,
+    restore_args,
+    save_args,
+    sftp_option,
+    ssh_args,
+)
+from gardien.adapters.restic_errors import nothing, typed
+from gardien.adapters.restic_lines import Gauge, OnProgress, last_of, message_of
 from gardien.errors import (
     CommandFailed,
-    Damaged,
     DiskMissing,
     GardienError,
     Incomplete,
-    NoSpace,
     NotFound,
     Refused,
-    RepositoryLocked,
-    RepositoryMissing,
-    TargetFull,
     TargetRefuses,
-    TargetUnreachable,
     WrongPassphrase,
 )
-from gardien.model.job import Progress
 from gardien.model.settings import LocalTarget, Settings, SftpTarget
 from gardien.model.snapshot import Found, Saved
 from gardien.words import N_
 
-OnProgress = Callable[[Progress], None]
-_Meaning = tuple[type[GardienError], str, str]
-
 OLDEST = (0, 17)
-TAG = "gardien"
-_LONGEST_GUESS = 30 * 24 * 3600.0  # seconds; a longer time left is no information
 _WAIT_FOR_LOCK = "2m"
-_SHALLOWEST = (
-    3  # folders above which nothing is ever restored: /srv/gardien/nextcloud is as near to the root as it gets
-)
-
-# -- argv makers: pure
-
-
-def location(target: LocalTarget | SftpTarget) -> str:
-    """What restic calls the repository's location. A folder without a leading slash is relative to the SSH login's."""
-    if isinstance(target, LocalTarget):
-        return str(target.folder)
-    return f"sftp://{quote(target.user, safe='')}@{_bracketed(target.host)}:{target.port}/{target.folder}"
-
-
-def known_host(target: SftpTarget) -> str:
-    """The one line of the known_hosts file that pins the target's key."""
-    name = target.host.strip("[]")
-    if target.port != 22:
-        name = f"[{name}]:{target.port}"
-    kind, key, *_ = target.host_key.split()
-    return f"{name} {kind} {key}\n"
-
-
-def ssh_args(target: SftpTarget, known_hosts: Path) -> list[str]:
-    """How ssh is called: without this machine's own SSH configuration, without questions, for the host we know only."""
-    options = {
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        "BatchMode": "yes",
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": _ssh_quoted(known_hosts),
-        "GlobalKnownHostsFile": "/dev/null",
-        "ServerAliveInterval": "15",
-        "ServerAliveCountMax": "4",
-        "ConnectTimeout": "20",
-    }
-    args = ["-F", "none", "-i", str(target.key).replace("%", "%%")]
-    for name, value in options.items():
-        args += ["-o", f"{name}={value}"]
-    return args
-
-
-def sftp_option(args: Sequence[str]) -> list[str]:
-    """`-o sftp.args=…`: restic reads the option as a line of CSV, then splits the value like a shell."""
-    value = "sftp.args=" + shlex.join(args)
-    return ["-o", '"' + value.replace('"', '""') + '"']
-
-
-def exclude(folder: Path, pattern: str) -> str:
-    """A pattern that matches beneath `folder` only; odd characters in `folder` itself stand for themselves."""
-    return re.sub(r"([*?\[\]\\])", r"\\\1", str(folder)) + "/" + pattern.strip("/")
-
-
-def save_args(
-    folder: Path, *, host: str, tags: Sequence[str], leave_out: Sequence[str], parent: str | None
-) -> list[str]:
-    """`restic backup …`"""
-    args = ["backup", "--host", host]
-    for tag in _all_tags(tags):
-        args += ["--tag", tag]
-    for pattern in leave_out:
-        args += ["--exclude", exclude(folder, pattern)]
-    if parent is not None:
-        args += ["--parent", parent]
-    return [*args, "--", str(folder)]
-
-
-def found_args(*, host: str, tags: Sequence[str]) -> list[str]:
-    """`restic snapshots …`: those that bear all the tags."""
-    return ["snapshots", "--no-lock", "--host", host, "--tag", ",".join(_all_tags(tags))]
-
-
-def restore_args(snapshot: str, folder: str, to: Path) -> list[str]:
-    """`restic restore …`: every file is compared by content, what differs is written anew, what is too much deleted."""
-    return [
-        "restore",
-        "--target",
-        str(to),
-        "--overwrite",
-        "always",
-        "--delete",
-        "--verify",
-        "--",
-        f"{snapshot}:{folder}",
-    ]
-
-
-def _all_tags(tags: Sequence[str]) -> list[str]:
-    every = [TAG, *(tag for tag in tags if tag != TAG)]
-    for tag in every:
-        if not tag or "," in tag or tag != tag.strip():
-            raise ValueError(f"not a tag: {tag!r}")
-    return every
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host.strip('[]')}]" if ":" in host else host
-
-
-def _ssh_quoted(path: Path) -> str:
-    """ssh splits this value at spaces, and reads %-tokens in it."""
-    return '"' + str(path).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
+_SHALLOWEST = 3  # folders: /srv/gardien/nextcloud is as near to the root as a restore may get
 
 
 class ResticCli:
@@ -204,8 +96,8 @@ class ResticCli:
                     detail=error.detail,
                     target=target,
                 ) from error
-            raise self._typed(target, error) from error
-        return str(_last(outcome.stdout, "initialized")["id"])
+            raise self._typed(error, target) from error
+        return str(last_of(outcome.stdout, "initialized")["id"])
 
     async def identity(self, target: str) -> str:
         """The repository's id.
@@ -235,18 +127,18 @@ class ResticCli:
                 N_("Look whether the disk that holds it is plugged in and mounted."),
                 folder=str(folder),
             )
-        gauge = _Gauge(progress)
+        gauge = Gauge(progress)
         missed: dict[str, None] = {}
         summary: dict[str, Any] = {}
 
         def listen(line: str) -> bool:
-            message = _message(line)
+            message = message_of(line)
             if message.get("message_type") == "summary":
                 summary.update(message)
             return gauge.saving(message)
 
         def complain(line: str) -> None:
-            message = _message(line)
+            message = message_of(line)
             if message.get("message_type") == "error":
                 missed[str(message.get("item", ""))] = None
 
@@ -286,13 +178,16 @@ class ResticCli:
         return sorted(every, key=lambda each: each.taken, reverse=True)
 
     async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
-        """How many files (all but folders) and bytes (of regular files) it lists. Raises NotFound, Damaged."""
+        """How many files (all but folders) and bytes (of regular files) it lists. Raises NotFound, Damaged.
+
+        Sockets do not count: restic lists them, and makes none on a restore.
+        """
         files = size = 0
 
         def listen(line: str) -> None:
             nonlocal files, size
-            node = _message(line)
-            if node.get("message_type") == "node" and node.get("type") != "dir":
+            node = message_of(line)
+            if node.get("message_type") == "node" and node.get("type") not in {"dir", "socket"}:
                 files += 1
                 size += int(node.get("size", 0)) if node.get("type") == "file" else 0
 
@@ -312,18 +207,18 @@ class ResticCli:
         top: dict[str, Any] = {}
 
         def look(line: str) -> None:
-            message = _message(line)
+            message = message_of(line)
             if message.get("message_type") == "node" and message.get("path") == folder:
                 top.update(message)
 
         await self._asked(target, ["ls", "--no-lock", "--", snapshot, folder], on_line=look, snapshot=snapshot)
         if not top:
-            raise _nothing(target, "")
-        gauge = _Gauge(progress)
+            raise nothing(target)
+        gauge = Gauge(progress)
         summary: dict[str, Any] = {}
 
         def listen(line: str) -> bool:
-            message = _message(line)
+            message = message_of(line)
             if message.get("message_type") == "summary":
                 summary.update(message)
             return gauge.restoring(message)
@@ -332,7 +227,7 @@ class ResticCli:
             target, restore_args(snapshot, folder, to), on_line=listen, patient=True, snapshot=snapshot, to=to
         )
         if not summary.get("total_files"):
-            raise _nothing(target, outcome.detail)
+            raise nothing(target, outcome.detail)
         await asyncio.to_thread(_dress, to, top)
 
     async def forget(self, target: str, snapshots: Sequence[str]) -> None:
@@ -348,7 +243,7 @@ class ResticCli:
         try:
             await self._ask(target, ["unlock"])
         except Ended as error:
-            raise self._typed(target, error) from error
+            raise self._typed(error, target) from error
 
     async def locks(self, target: str) -> int:
         """How many locks the repository holds."""
@@ -371,7 +266,7 @@ class ResticCli:
             await self.unlock(target)
             return await self._ask(target, ["--retry-lock", _WAIT_FOR_LOCK, *args], **how)
         except Ended as error:
-            raise self._typed(target, error, snapshot, to) from error
+            raise self._typed(error, target, snapshot=snapshot, to=to) from error
 
     async def _ask(self, target: str, args: Sequence[str], *, patient: bool = False, **how: Any) -> Outcome:
         """`patient`: as long as it is at work; else it is a question that has an answer soon."""
@@ -399,6 +294,9 @@ class ResticCli:
             silence=silence,
             ok=ok,
         )
+
+    def _typed(self, error: Ended, target: str, *, snapshot: str = "", to: Path | None = None) -> GardienError:
+        return typed(error, target, cache=self._cache, snapshot=snapshot, to=to)
 
     def _target(self, name: str) -> LocalTarget | SftpTarget:
         try:
@@ -438,117 +336,6 @@ class ResticCli:
             args += sftp_option(ssh_args(target, known_hosts))
         return args
 
-    def _typed(self, target: str, error: Ended, snapshot: str = "", to: Path | None = None) -> GardienError:
-        """What a failure means. The order matters: a lost connection also looks like damage."""
-        if error.reason == "missing":
-            return error
-        kind, says, remedy = next(self._meanings(error, snapshot, to))
-        return kind(
-            says,
-            remedy,
-            detail=error.detail,
-            target=target,
-            snapshot=snapshot[:8],
-            folder=str(to or ""),
-        )
-
-    def _meanings(self, error: Ended, snapshot: str, to: Path | None) -> Iterator[_Meaning]:
-        """What it may mean, the likeliest first. The order matters: a lost connection also looks like damage."""
-        said = error.outcome.stderr
-        if error.reason in {"timeout", "silence"}:
-            yield _SILENT
-        if error.outcome.code in _CODES:
-            yield _CODES[error.outcome.code]
-        if full := [line for line in said.splitlines() if re.search(_FULL, line, re.IGNORECASE)]:
-            ours = (str(self._cache), "/restic-check-cache", "/restic-temp-")
-            if to is not None and any(str(to) in line for line in full):
-                yield _NO_SPACE_HERE
-            yield _NO_SPACE_FOR_CACHE if any(each in line for line in full for each in ours) else _TARGET_FULL
-        for pattern, meaning in _PATTERNS:
-            if re.search(pattern, said, re.IGNORECASE):
-                yield meaning
-        if snapshot and re.search(_NO_SNAPSHOT, said):
-            yield _SNAPSHOT_MISSING
-        yield _DAMAGED if to is not None or re.search(_DAMAGE, said, re.IGNORECASE) else _FAILED
-
-
-# -- what restic prints
-
-
-class _Gauge:
-    """restic's status lines as `Progress`: nothing goes back, the rate is smoothed, absurd guesses are left out."""
-
-    def __init__(self, tell: OnProgress) -> None:
-        self._tell = tell
-        self._last = Progress()
-        self._at: float | None = None
-        self._rate = 0.0
-
-    def saving(self, message: Mapping[str, Any]) -> bool:
-        return self._status(message, "bytes_done", "files_done")
-
-    def restoring(self, message: Mapping[str, Any]) -> bool:
-        return self._status(message, "bytes_restored", "files_restored", "bytes_skipped", "files_skipped")
-
-    def _status(self, message: Mapping[str, Any], done: str, files: str, *skipped: str) -> bool:
-        """Whether this line is a sign of life: something got further."""
-        if message.get("message_type") != "status":
-            return True
-        more_bytes, more_files = (int(message.get(name, 0)) for name in skipped) if skipped else (0, 0)
-        return self._take(
-            int(message.get(done, 0)) + more_bytes,
-            int(message.get("total_bytes", 0)),
-            int(message.get(files, 0)) + more_files,
-            int(message.get("total_files", 0)),
-            time.monotonic(),
-        )
-
-    def _take(self, bytes_done: int, bytes_total: int, files_done: int, files_total: int, now: float) -> bool:
-        last = self._last
-        bytes_done, files_done = max(bytes_done, last.bytes_done), max(files_done, last.files_done)
-        bytes_total, files_total = max(bytes_total, bytes_done), max(files_total, files_done)
-        if self._at is not None and now > self._at:
-            passed = now - self._at
-            share = min(1.0, passed / 10)  # ten seconds' memory
-            self._rate += share * ((bytes_done - last.bytes_done) / passed - self._rate)
-        self._at = now
-        left = (bytes_total - bytes_done) / self._rate if self._rate >= 1 else None
-        self._last = Progress(
-            bytes_done=bytes_done,
-            bytes_total=bytes_total,
-            files_done=files_done,
-            files_total=files_total,
-            per_second=self._rate,
-            seconds_left=left if left is not None and left < _LONGEST_GUESS else None,
-        )
-        self._tell(self._last)
-        return (bytes_done, files_done) != (last.bytes_done, last.files_done)
-
-
-def _message(line: str) -> dict[str, Any]:
-    """A JSON line; nothing for the plain text that restic mixes in."""
-    if line.startswith("{"):
-        with suppress(json.JSONDecodeError):
-            message: dict[str, Any] = json.loads(line)
-            return message
-    return {}
-
-
-def _last(output: str, kind: str) -> dict[str, Any]:
-    return next(each for line in reversed(output.splitlines()) if (each := _message(line)).get("message_type") == kind)
-
-
-def _nothing(target: str, detail: str) -> Damaged:
-    return Damaged(
-        N_("nothing was restored from the target {target}: the snapshot holds no such folder, or an empty one"),
-        N_("Choose another snapshot, and have the person who helps you look at this one."),
-        detail=detail,
-        target=target,
-    )
-
-
-# -- files
-
 
 def _write(path: Path, text: str) -> None:
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")  # two commands may well start at once
@@ -561,7 +348,7 @@ def _write(path: Path, text: str) -> None:
 def _guard(to: Path) -> None:
     """restic deletes what does not belong in the folder it restores to: it must be one of ours, and only that."""
     why = None
-    if not to.is_absolute() or ".." in to.parts or len(to.parts) <= _SHALLOWEST:
+    if not to.is_absolute() or ".." in to.parts or len(to.parts) - 1 < _SHALLOWEST:
         why = N_("will not restore to {folder}: it is too near to the root of the file system")
     elif to.is_symlink() or (to.exists() and not to.is_dir()):
         why = N_("will not restore to {folder}: it is not a folder")
@@ -594,103 +381,3 @@ def _nanoseconds(text: str) -> int:
     fraction = re.search(r"\.(\d+)", text)
     whole = datetime.fromisoformat(re.sub(r"\.\d+", "", text))
     return int(whole.timestamp()) * 10**9 + int((fraction.group(1) if fraction else "").ljust(9, "0")[:9])
-
-
-# -- what its failures mean
-
-_SILENT: _Meaning = (
-    TargetUnreachable,
-    N_("the backup target {target} did not answer for so long that gardien gave up"),
-    N_("Check the internet connection, then whether the host is running. gardien tries again at the next backup."),
-)
-_UNREACHABLE: _Meaning = (
-    TargetUnreachable,
-    N_("cannot reach the backup target {target}"),
-    N_("Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."),
-)
-_REFUSED: _Meaning = (
-    TargetRefuses,
-    N_("the backup target {target} does not let gardien in"),
-    N_("Look at the host's page whether the account is active and gardien's SSH key is still listed there."),
-)
-_OTHER_HOST: _Meaning = (
-    TargetRefuses,
-    N_("the backup target {target} is not the server it used to be: its host key has changed"),
-    N_("Nothing was sent. Ask the host whether they changed the key; only then put the new one into gardien.yaml."),
-)
-_FORBIDDEN: _Meaning = (
-    TargetRefuses,
-    N_("the backup target {target} does not let gardien write or read in its folder"),
-    N_("Check the folder's name in gardien.yaml, and at the host whether gardien's account may use it."),
-)
-_TARGET_FULL: _Meaning = (
-    TargetFull,
-    N_("the storage at the backup target {target} is full"),
-    N_("Older backups are safe. Rent more space at the host, or free some there; then back up again."),
-)
-_NO_SPACE_HERE: _Meaning = (
-    NoSpace,
-    N_("the disk that holds {folder} is too full to restore to"),
-    N_("Free some space on it, or restore to another disk; then try again."),
-)
-_NO_SPACE_FOR_CACHE: _Meaning = (
-    NoSpace,
-    N_("this machine's own disk is full: restic cannot keep its working files"),
-    N_("Free some space on it, then try again."),
-)
-_DAMAGED: _Meaning = (
-    Damaged,
-    N_("what the backup target {target} gave back is not what was saved there"),
-    N_("Nothing of it was put in place. Try an older snapshot, and have the person who helps you check the target."),
-)
-_SNAPSHOT_MISSING: _Meaning = (
-    NotFound,
-    N_("there is no snapshot {snapshot} at the backup target {target}"),
-    N_("Look at the list of snapshots, and choose one that is there."),
-)
-_FAILED: _Meaning = (
-    CommandFailed,
-    N_("restic failed at the backup target {target}, for a reason gardien does not know"),
-    N_("Its last lines are in the details. Try again, or ask the person who helps you."),
-)
-_MISSING: _Meaning = (
-    RepositoryMissing,
-    N_("there is no backup repository at the target {target}"),
-    N_(
-        "If there was one: look whether its disk is plugged in, or whether the folder was renamed; gardien never makes"
-        " a second one by itself. If it is a new target: gardien target init {target}"
-    ),
-)
-_LOCKED: _Meaning = (
-    RepositoryLocked,
-    N_("something else is working on the backup repository at the target {target}"),
-    N_("Wait for it to end, or find the other machine that uses it. gardien tries again at the next backup."),
-)
-_PASSPHRASE: _Meaning = (
-    WrongPassphrase,
-    N_("the passphrase for the backup target {target} is the wrong one"),
-    N_("Put back the recovery key you wrote down when the target was set up. Nothing was changed."),
-)
-_CODES: Mapping[int, _Meaning] = {10: _MISSING, 11: _LOCKED, 12: _PASSPHRASE}
-
-_FULL = r"no space left on device|quota exceeded|not enough (disk )?space|no space (left )?on filesystem"
-_PATTERNS: tuple[tuple[str, _Meaning], ...] = (
-    (r"wrong password or no key found", _PASSPHRASE),
-    (r"Is there a repository at the following location", _MISSING),
-    (r"repository is already locked", _LOCKED),
-    (r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", _OTHER_HOST),
-    (r"ssh: .*(Permission denied \(|Too many authentication failures|no matching)|Bad permissions", _REFUSED),
-    (
-        r"ssh: (connect to host|Could not resolve)|Connection (refused|timed out|reset|closed)|No route to host"
-        r"|Network is unreachable|not responding|Broken pipe|connection lost|unable to start the sftp session"
-        r"|kex_exchange_identification",
-        _UNREACHABLE,
-    ),
-    (r"(MkdirAll|create repository|Save\(|OpenFile).*(permission denied|read-only|does not exist|no such)", _FORBIDDEN),
-    (r"unable to open (repository|config file).*permission denied", _FORBIDDEN),
-)
-_NO_SNAPSHOT = r"failed to (find|load) snapshot|no matching ID found|no snapshot found"
-_DAMAGE = (
-    r"file is too short|ciphertext verification failed|ReadFull\(|hash does not match|not found in index|damaged"
-    r"|unexpected EOF|invalid data|decrypting blob|wrong hash|failed to load (index|tree|blob)|Load\(<"
-)

@@ -1,30 +1,18 @@
 """gardien's memory: one SQLite file, one writer, and nothing acknowledged that is not on the disk."""
 
-import asyncio
 import json
-import os
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-import aiosqlite
-
-from gardien.errors import BadInput, GardienError, NoSpace, NotFound
+from gardien.adapters.database import Connection, Database, Row
+from gardien.errors import NotFound
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
 from gardien.model.plan import Json, Plan, Step
 from gardien.model.snapshot import Snapshot
 from gardien.words import N_, Words
-
-T = TypeVar("T")
-Work = Callable[[aiosqlite.Connection], Awaitable[T]]
-
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SIDE_FILES = ("", "-wal", "-shm")
 
 # One statement, so that a job and its steps are of the same moment.
 _JOB = """
@@ -60,17 +48,13 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 class SqliteStore:
-    """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`.
+    """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
-    `opened_fresh_after_corruption`: the file was damaged, was set aside under another name, and a new one begun.
-    """
-
-    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, fresh: bool) -> None:
-        self.path = path
-        self.opened_fresh_after_corruption = fresh
-        self._writer = writer
-        self._reader = reader
-        self._turn = asyncio.Lock()
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._write = database.write
+        self._change = database.change
+        self._rows = database.rows
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -78,67 +62,20 @@ class SqliteStore:
 
         Raises BadInput if a newer gardien wrote it, NoSpace if its disk is full, GardienError if it cannot be opened.
         """
-        fresh = False
-        async with _in_words(path):
-            await asyncio.to_thread(_make_private, path)
-            if not await _sound(path):
-                await asyncio.to_thread(_set_aside, path)
-                await asyncio.to_thread(_make_private, path)
-                fresh = True
-            writer = await _connect(path)
-            try:
-                await _migrate(writer)
-                reader = await _connect(path)
-                await reader.execute("PRAGMA query_only = ON")
-            except BaseException:
-                await writer.close()
-                raise
-        return cls(path, writer, reader, fresh)
+        return cls(await Database.open(path))
+
+    @property
+    def opened_fresh_after_corruption(self) -> bool:
+        """The file was damaged: it was set aside under another name, and a new one begun."""
+        return self._database.fresh_after_corruption
 
     async def close(self) -> None:
-        async with self._turn:
-            await self._reader.close()
-            await self._writer.close()
-
-    # -- the two doors to the file
-
-    async def _write(self, work: Work[T]) -> T:
-        """Run `work` in one transaction. A cancelled caller still waits for its end: no half-known journal."""
-        task = asyncio.ensure_future(self._transaction(work))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            raise
-
-    async def _transaction(self, work: Work[T]) -> T:
-        async with self._turn, _in_words(self.path):
-            await self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                result = await work(self._writer)
-                await self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    await self._writer.execute("ROLLBACK")
-                raise
-        return result
-
-    async def _change(self, sql: str, *values: object) -> int:
-        """One statement as one transaction; returns how many rows it touched."""
-
-        async def work(db: aiosqlite.Connection) -> int:
-            return (await db.execute(sql, values)).rowcount
-
-        return await self._write(work)
-
-    async def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        async with _in_words(self.path):
-            return list(await self._reader.execute_fetchall(sql, values))
+        await self._database.close()
 
     # -- jobs
 
     async def add_job(self, plan: Plan, now: datetime) -> int:
-        async def work(db: aiosqlite.Connection) -> int:
+        async def work(db: Connection) -> int:
             cursor = await db.execute(
                 "INSERT INTO job (subject, plan, state, facts, created) VALUES (?, ?, 'queued', ?, ?)",
                 (plan.subject, _json(plan_to_json(plan)), _json(plan.facts), _time(now)),
@@ -198,7 +135,7 @@ class SqliteStore:
         """Journal a step's state, and merge `facts` into the job's in the same transaction. Raises NotFound."""
         ended = state in {"done", "undone", "undo-failed"}
 
-        async def work(db: aiosqlite.Connection) -> None:
+        async def work(db: Connection) -> None:
             cursor = await db.execute(
                 """UPDATE step SET state = ?1, ended = IIF(?2, ?3, NULL),
                    began = IIF(?1 = 'waiting', NULL, COALESCE(began, ?3)) WHERE job = ?4 AND name = ?5""",
@@ -219,7 +156,7 @@ class SqliteStore:
         """All or none; what the job holds already does not stand in its way."""
         wanted = sorted(set(leases))
 
-        async def work(db: aiosqlite.Connection) -> bool:
+        async def work(db: Connection) -> bool:
             held = {row["name"]: row["job"] for row in await db.execute_fetchall("SELECT name, job FROM lease")}
             if any(held.get(name, job) != job for name in wanted):
                 return False
@@ -288,7 +225,7 @@ class SqliteStore:
     async def set_health(self, healths: Sequence[StackHealth]) -> None:
         """Write these down; what is known of other stacks stays."""
 
-        async def work(db: aiosqlite.Connection) -> None:
+        async def work(db: Connection) -> None:
             await db.executemany(
                 "INSERT OR REPLACE INTO health (stack, health, says, since, seen) VALUES (?, ?, ?, ?, ?)",
                 [(each.stack, each.health, _words(each.says), _time(each.since), _time(each.seen)) for each in healths],
@@ -311,7 +248,7 @@ class SqliteStore:
     async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None:
         """Replace all that is known of disks."""
 
-        async def work(db: aiosqlite.Connection) -> None:
+        async def work(db: Connection) -> None:
             await db.execute("DELETE FROM disk")
             await db.executemany(
                 "INSERT INTO disk (position, path, total, free, present, seen) VALUES (?, ?, ?, ?, ?, ?)",
@@ -387,7 +324,7 @@ class SqliteStore:
     async def use_link(self, hashed: str, now: datetime) -> str | None:
         """The user, once, in time; else None. Takes the occasion to drop what is out of date."""
 
-        async def work(db: aiosqlite.Connection) -> str | None:
+        async def work(db: Connection) -> str | None:
             await db.execute("DELETE FROM link WHERE until <= ?", (_time(now),))
             await db.execute("DELETE FROM session WHERE until <= ?", (_time(now),))
             rows = list(await db.execute_fetchall("DELETE FROM link WHERE hashed = ? RETURNING user", (hashed,)))
@@ -413,106 +350,10 @@ class SqliteStore:
         await self._change("DELETE FROM session WHERE user = ?", user)
 
 
-# -- opening
-
-
-async def _connect(path: Path) -> aiosqlite.Connection:
-    db = await aiosqlite.connect(path, isolation_level=None)
-    try:
-        db.row_factory = sqlite3.Row
-        for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            await db.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        await db.close()
-        raise
-    return db
-
-
-async def _sound(path: Path) -> bool:
-    """Whether SQLite finds the file whole. Errors that are not damage (locked, no space) are raised."""
-    try:
-        db = await _connect(path)
-        try:
-            return [row[0] for row in await db.execute_fetchall("PRAGMA quick_check(1)")] == ["ok"]
-        finally:
-            await db.close()
-    except sqlite3.DatabaseError as error:
-        if _primary_code(error) in _CORRUPT:
-            return False
-        raise
-
-
-async def _migrate(db: aiosqlite.Connection) -> None:
-    scripts = sorted(
-        (int(each.name.split("_")[0]), each.read_text(encoding="utf-8"))
-        for each in (resources.files("gardien.adapters") / "schema").iterdir()
-        if each.name.endswith(".sql")
-    )
-    (row,) = await db.execute_fetchall("PRAGMA user_version")
-    version = row[0]
-    if version > scripts[-1][0]:
-        raise BadInput(
-            N_("gardien's memory was made by a newer gardien (format {found}; this one knows {known})"),
-            N_("Install the newer gardien again, or put an older copy of the state folder back."),
-            found=version,
-            known=scripts[-1][0],
-        )
-    for number, script in scripts:
-        if number > version:
-            try:
-                await db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
-            except BaseException:
-                if db.in_transaction:
-                    await db.execute("ROLLBACK")
-                raise
-
-
-def _make_private(path: Path) -> None:
-    """SQLite gives its side files the mode of the main one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
-
-
-def _set_aside(path: Path) -> None:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    for suffix in _SIDE_FILES:
-        side = path.with_name(path.name + suffix)
-        if side.exists():
-            side.rename(path.with_name(f"{path.name}.damaged-{stamp}{suffix}"))
-
-
-def _primary_code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-@asynccontextmanager
-async def _in_words(path: Path) -> AsyncIterator[None]:
-    """SQLite's and the file system's errors, for people."""
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise  # a mistake in this program, not of the disk
-    except (sqlite3.DatabaseError, OSError) as error:
-        if isinstance(error, sqlite3.DatabaseError) and _primary_code(error) == sqlite3.SQLITE_FULL:
-            raise NoSpace(
-                N_("gardien cannot write its memory: the disk that holds {path} is full"),
-                N_("Free some space on that disk, then start gardien again."),
-                detail=str(error),
-                path=str(path),
-            ) from error
-        raise GardienError(
-            N_("gardien cannot use its memory, {path}"),
-            N_("Look whether its disk is there, can be written to, and belongs to gardien; then start gardien again."),
-            detail=str(error),
-            path=str(path),
-        ) from error
-
-
 # -- rows and values
 
 
-async def _merge(db: aiosqlite.Connection, job: int, facts: Mapping[str, Json]) -> None:
+async def _merge(db: Connection, job: int, facts: Mapping[str, Json]) -> None:
     rows = list(await db.execute_fetchall("SELECT facts FROM job WHERE id = ?", (job,)))
     if not rows:
         raise _no_job(job)
@@ -524,7 +365,7 @@ def _no_job(job: int) -> NotFound:
     return NotFound(N_("there is no job {job}"), job=job)
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: Row) -> Job:
     return Job(
         id=row["id"],
         plan=plan_from_json(json.loads(row["plan"])),

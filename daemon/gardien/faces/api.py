@@ -195,7 +195,11 @@ class Api:
     async def init(self, request: web.Request) -> web.Response:
         """Make a target's passphrase and repository, once."""
         await asked.fields(request, {}, {})
-        return web.json_response({"repository": await self._house.targets.init(request.match_info["target"])})
+        name = request.match_info["target"]
+        repository = await self._house.targets.init(name)
+        return web.json_response(
+            {"repository": repository, "passphrase_file": str(self._house.settings.passphrase(name))}
+        )
 
     async def test(self, request: web.Request) -> web.Response:
         """Whether a target can be reached and opened."""

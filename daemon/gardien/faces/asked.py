@@ -67,7 +67,7 @@ async def fields(request: web.Request, required: Mapping[str, type], optional: M
     sent = await request.read()
     try:
         data = json.loads(sent) if sent.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets in brackets in brackets
         raise BadInput(N_("the request is not JSON: {why}"), N_("Send a JSON object."), why=str(error)) from error
     if not isinstance(data, dict):
         raise BadInput(N_("the request is not a JSON object"), N_("Send a JSON object."))

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -119,7 +119,19 @@ def _fill(name: str, value: Value | Words, language: str) -> str:
         return say(value, language)
     if isinstance(value, int) and name in {"count", "files"}:
         return number(value, language)
+    if name == "taken":
+        return moment(str(value), language)
     return str(value)
+
+
+def moment(text: str, language: str) -> str:
+    """A time written as `2026-03-03 01:41`, in UTC, as people here write it; other text as it is."""
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    local = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
+    return f"{_date(local, 'd MMMM y', language)}, {clock(local, language)}"
 
 
 def translate(text: str, language: str, **values: Value) -> str:
@@ -186,6 +198,11 @@ def left(seconds: float | None, language: str) -> str:
     return translate(N_("about {time} left"), language, time=span)
 
 
+def span(length: timedelta, language: str) -> str:
+    """A rough length of time in words: `3 days`, `20 minutes`."""
+    return format_timedelta(max(length, timedelta(seconds=1)), threshold=2, locale=language)
+
+
 def age(then: datetime, now: datetime, language: str) -> str:
     """How long ago: `3 hours ago`. Hours are counted up to two days, days up to two weeks."""
     gone = now - then
@@ -203,7 +220,10 @@ def clock(then: datetime, language: str) -> str:
 def day(then: datetime, now: datetime, language: str) -> str:
     """A date, with its year when that is not the present one: `3 March`, `1er mars 2025`."""
     local = then.astimezone()
-    shape = "d MMMM" if local.year == now.astimezone().year else "d MMMM y"
+    return _date(local, "d MMMM" if local.year == now.astimezone().year else "d MMMM y", language)
+
+
+def _date(local: datetime, shape: str, language: str) -> str:
     said = format_date(local.date(), shape, locale=language)
     return said.replace("1 ", "1er ", 1) if language == "fr" and local.day == 1 else said
 
@@ -227,7 +247,6 @@ def when(then: datetime, now: datetime, language: str) -> str:
         text = N_("on {date} at {time}")
         return translate(text, language, date=day(then, now, language), time=clock(then, language))
     return translate(text, language, time=clock(then, language))
-
 
 
 def sentence(words: Words, language: str) -> str:

@@ -77,10 +77,8 @@ class Screen:
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.install_gettext_translations(present.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-        for name in ("age", "clock", "day", "duration", "left", "number", "percent", "sentence", "size", "speed"):
+        for name in ("age", "duration", "left", "number", "percent", "sentence", "size", "span", "speed", "when"):
             environment.filters[name] = partial(getattr(present, name), language=language)
-        environment.filters["when"] = partial(present.when, language=language)
-        environment.filters["say"] = partial(present.say, language=language)
         environment.filters["tr"] = partial(present.translate, language=language)
         environment.filters["prose"] = partial(prose, language=language)
         environment.filters["web_address"] = web_address

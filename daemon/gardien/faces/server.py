@@ -15,7 +15,7 @@ from aiohttp_session import session_middleware
 from yarl import URL
 
 from gardien.errors import BadInput, GardienError, PortTaken, unexpected
-from gardien.faces import api, auth, live, metrics, pages
+from gardien.faces import api, auth, live, metrics, pages, wire
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import Screen
@@ -36,19 +36,6 @@ HEADERS = MappingProxyType(
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",
         "Server": "gardien",
-    }
-)
-STATUS = MappingProxyType(
-    {
-        "bad-input": 400,
-        "not-found": 404,
-        "refused": 409,
-        "busy": 409,
-        "docker-down": 503,
-        "target-unreachable": 503,
-        "target-refuses": 503,
-        "no-space": 507,
-        "target-full": 507,
     }
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -124,7 +111,7 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except GardienError as error:
-        return _error(request, STATUS.get(error.code, 500), error)
+        return _error(request, wire.STATUS.get(error.code, 500), error)
     except Exception as error:
         log.exception("%s %s", request.method, request.path)
         return _error(request, 500, unexpected(error))
@@ -132,7 +119,8 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _error(request: web.Request, status: int, error: GardienError) -> web.Response:
     if request.path.startswith("/api/"):
-        return web.json_response({"error": error.as_json()}, status=status)
+        language = request.app[SCREEN].language(request)
+        return web.json_response({"error": wire.error(error, language)}, status=status)
     if request.path.startswith(auth.FOR_PROGRAMS):
         return web.Response(text=f"{error}\n", status=status)
     return request.app[SCREEN].page(request, "error.html", status, error=error, trouble=status >= 500)

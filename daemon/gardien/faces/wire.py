@@ -78,9 +78,9 @@ def error(error: GardienError, language: str) -> Data:
 
 
 def health(health: StackHealth, language: str) -> Data:
-    """A stack's health. `name` is for programs, `state` for people."""
+    """A stack's health: `health` for programs, `state` for people."""
     return {
-        "name": health.health,
+        "health": health.health,
         "state": present.translate(present.HEALTH[health.health], language),
         "says": present.say(health.says, language),
         "since": moment(health.since),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gardien.errors import Damaged, NoSpace, NotFound
@@ -97,7 +98,7 @@ class _Restore:
         name = run.plan.subject
         recipe = await self._world.shelf.recipe(name, home / ".gardien" / "compose")
         chosen = await self._world.shelf.chosen_in(home / ".gardien" / "chosen.yaml")
-        return self._stacks.build(recipe, chosen)
+        return replace(self._stacks.build(recipe, chosen), home=home)
 
     async def _look(self, run: Run) -> None:
         world, name, target = self._world, run.plan.subject, run.text("target")
@@ -167,8 +168,7 @@ class _Restore:
             )
         stack = await self._copy(run, side)
         for dump in stack.manifest.backup.dumps:
-            # `stack.dumps` is where it will lie; it is still beside.
-            await require_whole(self._world, stack, dump, str(side / ".gardien" / "dumps" / dump))
+            await require_whole(self._world, stack, dump, dump)
 
     async def _images(self, run: Run) -> None:
         await self._stacks.fetch_images(await self._copy(run, self._side(run)), run)
@@ -180,7 +180,7 @@ class _Restore:
             containers = await self._world.engine.containers([stack.project])
             await run.remember(
                 was_running=any(container.state == "running" for container in containers),
-                had_home=await self._world.files.exists(stack.home),
+                had_home=await self._world.files.exists(self._stacks.home(stack.name)),
                 had_owner=[ours for ours, _ in owner_files(stack.name) if await self._world.files.exists(owner / ours)],
             )
         await self._world.compose.down(stack)
@@ -212,7 +212,7 @@ class _Restore:
         owner = self._world.settings.folders.owner
         if not await files.exists(self._side(run)):
             await files.move(home, self._side(run))
-        if run.facts.get("had_home"):
+        if await files.exists(kept):
             await files.move(kept, home)
         had_owner = run.facts["had_owner"]
         assert isinstance(had_owner, list)

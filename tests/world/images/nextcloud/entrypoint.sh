@@ -34,17 +34,18 @@ install_new() {
     hooks pre-installation
     echo "Starting nextcloud installation"
     local try=0
-    until occ maintenance:install -n --admin-user "$NEXTCLOUD_ADMIN_USER" --admin-pass "$NEXTCLOUD_ADMIN_PASSWORD" \
+    until [ "$try" -gt 10 ] || occ maintenance:install -n \
+        --admin-user "$NEXTCLOUD_ADMIN_USER" --admin-pass "$NEXTCLOUD_ADMIN_PASSWORD" \
         --database mysql --database-name "$MYSQL_DATABASE" --database-user "$MYSQL_USER" \
         --database-pass "$MYSQL_PASSWORD" --database-host "$MYSQL_HOST"; do
-        try=$((try + 1))
-        if [ "$try" -gt 10 ]; then
-            echo "Installing of nextcloud failed!"
-            exit 1
-        fi
         echo "Retrying install..."
+        try=$((try + 1))
         patiently sleep "$GARDIEN_TEST_RETRY_SECONDS"
     done
+    if [ "$try" -gt 10 ]; then
+        echo "Installing of nextcloud failed!"
+        exit 1
+    fi
     local index=1 domain
     for domain in ${NEXTCLOUD_TRUSTED_DOMAINS:-}; do
         occ config:system:set trusted_domains "$index" "--value=$domain"

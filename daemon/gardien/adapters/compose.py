@@ -1,0 +1,245 @@
+"""The Compose CLI, on a stack's deployed folder."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from gardien.adapters.process import Ended, Outcome, run
+from gardien.errors import (
+    CommandFailed,
+    DiskMissing,
+    DockerDown,
+    GardienError,
+    NoSpace,
+    NotFound,
+    NotHealthy,
+    PortTaken,
+)
+from gardien.model.settings import Settings
+from gardien.model.stack import Stack
+from gardien.words import N_
+
+_Meaning = tuple[type[GardienError], str, str]
+
+_LONGEST_OUTPUT = 1 << 20  # characters of a command's output handed back as text
+
+
+def project_args(stack: Stack) -> list[str]:
+    """What every call on a deployed stack begins with, after `docker compose`."""
+    return [
+        "--ansi=never",
+        "--progress=plain",
+        f"--project-name={stack.project}",
+        f"--project-directory={stack.compose}",
+        f"--env-file={stack.compose / '.env'}",
+        f"--file={stack.compose / 'compose.yaml'}",
+    ]
+
+
+def nameless_args(stack: Stack) -> list[str]:
+    """The same for a stack whose folder is gone: Compose then goes by the labels of what it made."""
+    return ["--ansi=never", "--progress=plain", f"--project-name={stack.project}"]
+
+
+def run_in_args(service: str, argv: Sequence[str], user: str | None) -> list[str]:
+    """`docker compose exec …`, without a terminal."""
+    return ["exec", "--no-tty", *([f"--user={user}"] if user is not None else []), "--", service, *argv]
+
+
+class ComposeCli:
+    """The `Compose` of a real house. Raises DockerDown, PortTaken, NotHealthy, DiskMissing, NoSpace, NotFound (an
+    image), else CommandFailed with the last lines that were printed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._children = settings.folders.run / "children"
+
+    async def images(self, stack: Stack) -> dict[str, str]:
+        """Service -> image, as Compose resolves them."""
+        outcome = await self._call(stack, ["config", "--format=json"])
+        return {name: str(service.get("image", "")) for name, service in json.loads(outcome.stdout)["services"].items()}
+
+    async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        """Create and start (all services, or these and what they depend on) and wait for their health checks.
+
+        Never builds or fetches an image. Raises NotHealthy if one does not get well within `limits.healthy`.
+        """
+        patience = self._settings.limits.healthy
+        args = ["up", "--detach", "--wait", f"--wait-timeout={patience}", "--no-build", "--pull=never"]
+        await self._call(stack, [*args, "--remove-orphans", "--", *services], timeout=patience + 120.0)
+
+    async def start(self, stack: Stack, services: Sequence[str]) -> None:
+        """Start these services as they are, make those that were removed; nothing happens to those that run."""
+        args = ["up", "--detach", "--no-deps", "--no-recreate", "--no-build", "--pull=never"]
+        await self._call(stack, [*args, "--", *services])
+
+    async def stop(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        """Stop these services, or all. Nothing happens to those that do not run."""
+        await self._call(stack, ["stop", "--", *services])
+
+    async def down(self, stack: Stack) -> None:
+        """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone."""
+        await self._call(stack, ["down", "--remove-orphans"], nameless=True)
+
+    async def run_in(
+        self,
+        stack: Stack,
+        service: str,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        output: Path | None = None,
+        input_: Path | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run a command in a service's container; returns what it printed (or writes it to `output`, mode 0600).
+
+        Without a `timeout` it may run as long as it is at work. When it is cancelled or takes too long only our end of
+        it is surely gone: inside the container it may go on until it notices that nobody reads or writes.
+        """
+        outcome = await self._call(
+            stack,
+            run_in_args(service, argv, user),
+            meanings=_INSIDE,
+            output=output,
+            input_=input_,
+            timeout=timeout,
+            silence=None if timeout is not None else float(self._settings.limits.silence),
+            service=service,
+        )
+        return outcome.stdout[:_LONGEST_OUTPUT]
+
+    async def logs(self, stack: Stack, lines: int = 200) -> str:
+        """The last lines of every service, with their times."""
+        outcome = await self._call(stack, ["logs", "--no-color", "--timestamps", f"--tail={lines}"])
+        return outcome.stdout
+
+    async def _call(
+        self,
+        stack: Stack,
+        args: Sequence[str],
+        *,
+        nameless: bool = False,
+        meanings: Sequence[tuple[str, _Meaning]] | None = None,
+        output: Path | None = None,
+        input_: Path | None = None,
+        timeout: float | None = None,
+        silence: float | None = None,
+        service: str = "",
+    ) -> Outcome:
+        if timeout is None and silence is None:
+            timeout = float(self._settings.limits.command)
+        begin = nameless_args(stack) if nameless else project_args(stack)
+        try:
+            return await run(
+                [self._settings.programs.docker, "compose", *begin, *args],
+                env={
+                    "HOME": str(self._settings.folders.state),
+                    "DOCKER_HOST": f"unix://{self._settings.docker.socket}",
+                },
+                children=self._children,
+                input_=input_,
+                output=output,
+                timeout=timeout,
+                silence=silence,
+            )
+        except Ended as error:
+            raise _typed(stack, service, error, _OUTSIDE if meanings is None else meanings) from error
+
+
+def _typed(stack: Stack, service: str, error: Ended, meanings: Sequence[tuple[str, _Meaning]]) -> GardienError:
+    """What a failure means, by what was printed."""
+    if error.reason == "missing":
+        return error
+    for pattern, (kind, says, remedy) in meanings:
+        if found := re.search(pattern, error.outcome.stderr, re.IGNORECASE):
+            what = next((group for group in found.groups() if group), "")
+            return kind(says, remedy, detail=error.detail, stack=stack.name, service=service, what=what)
+    if error.reason == "code" and not service:
+        return CommandFailed(*_FAILED, detail=error.detail, stack=stack.name)
+    if error.reason == "code":
+        return CommandFailed(*_FAILED_INSIDE, detail=error.detail, stack=stack.name, service=service)
+    return CommandFailed(*_TOO_LONG, detail=error.detail, stack=stack.name)
+
+
+_FAILED = (
+    N_("Docker Compose failed on the stack {stack}"),
+    N_("Its last lines are in the details. Try again, or ask the person who helps you."),
+)
+_FAILED_INSIDE = (
+    N_("a command inside the service {service} of {stack} failed"),
+    N_("Its last lines are in the details. Try again, or ask the person who helps you."),
+)
+_TOO_LONG = (
+    N_("Docker Compose took too long on the stack {stack} and was stopped"),
+    N_("Look whether this machine is overloaded or its disk is failing; then try again."),
+)
+_NO_DOCKER: _Meaning = (
+    DockerDown,
+    N_("the Docker Engine does not answer"),
+    N_("Start it (sudo systemctl start docker), or restart this machine; then try again."),
+)
+_NOT_RUNNING: _Meaning = (
+    NotHealthy,
+    N_("the service {service} of {stack} is not running"),
+    N_("Start the stack (gardien stack start {stack}), then try again."),
+)
+_INSIDE: tuple[tuple[str, _Meaning], ...] = (
+    (r"cannot connect to the docker daemon|error during connect|docker daemon is not running", _NO_DOCKER),
+    (r"service \"[^\"]+\" is not running|container \S+ is not running|No such container|is restarting", _NOT_RUNNING),
+)
+_OUTSIDE: tuple[tuple[str, _Meaning], ...] = (
+    _INSIDE[0],
+    (
+        r"Bind for (\S+) failed: port is already allocated|listen tcp\d? (\S+): bind: address already in use"
+        r"|exposing port TCP (\S+) ->",
+        (
+            PortTaken,
+            N_("cannot start {stack}: something else already listens at {what}"),
+            N_("Stop the other program, or choose another port in the stack's settings."),
+        ),
+    ),
+    (
+        r"bind source path does not exist: (\S+)",
+        (
+            DiskMissing,
+            N_("cannot start {stack}: the folder {what} is not there"),
+            N_("Look whether the disk that holds it is plugged in and mounted."),
+        ),
+    ),
+    (
+        r"no space left on device",
+        (
+            NoSpace,
+            N_("cannot start {stack}: the disk that holds Docker's files is full"),
+            N_("Free some space on it, then try again."),
+        ),
+    ),
+    (
+        r"No such image: (\S+)",
+        (
+            NotFound,
+            N_("cannot start {stack}: the image {what} is not on this machine"),
+            N_("Check the internet connection, and the image's name in the stack's settings."),
+        ),
+    ),
+    (
+        r"container \S+ (?:is unhealthy|exited|has no healthcheck)|dependency failed to start|did not complete success"
+        r"|timeout waiting|application not healthy|context deadline exceeded",
+        (
+            NotHealthy,
+            N_("{stack} was started, but does not get well"),
+            N_("Look at its log (gardien stack logs {stack}), or restore its newest good backup."),
+        ),
+    ),
+    (
+        r"'compose' is not a docker command|unknown (?:shorthand )?flag|unknown command",
+        (
+            CommandFailed,
+            N_("this machine's Docker Compose is missing or too old"),
+            N_("Run gardien's installer again: it installs what is missing."),
+        ),
+    ),
+)

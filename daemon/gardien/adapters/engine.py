@@ -1,0 +1,192 @@
+"""The Docker Engine's API, by docker-py in threads of its own: the library blocks, from its constructor on."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker.errors
+import requests
+from docker import APIClient
+
+from gardien.errors import CommandFailed, DockerDown, GardienError, NoSpace, NotFound
+from gardien.model.health import Container
+from gardien.model.job import Progress
+from gardien.words import N_
+
+T = TypeVar("T")
+OnProgress = Callable[[Progress], None]
+
+_PROJECT = "com.docker.compose.project"
+_SERVICE = "com.docker.compose.service"
+_ONE_OFF = "com.docker.compose.oneoff"
+_ANSWER = 30  # seconds an answer may take
+_PULL_SILENCE = 300  # seconds a registry may say nothing
+
+
+class DockerEngine:
+    """The `Engine` of a real house. `close()` at the end."""
+
+    def __init__(self, socket: Path) -> None:
+        self._address = f"unix://{socket}"
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="docker")
+        self._client: APIClient | None = None
+        self._making = threading.Lock()
+
+    def close(self) -> None:
+        """Ends without waiting for a pull that was given up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+    async def ping(self) -> str:
+        """The engine's version. Raises DockerDown."""
+        return await self._call(lambda client: str(client.version(api_version=False)["Version"]))
+
+    async def containers(self, projects: Sequence[str]) -> list[Container]:
+        """All containers, stopped ones too, of these Compose projects; not those of `docker compose run`."""
+        wanted = set(projects)
+        listed = await self._call(lambda client: client.containers(all=True, filters={"label": _PROJECT}))
+        return [
+            Container(
+                id=each["Id"],
+                project=each["Labels"][_PROJECT],
+                service=each["Labels"].get(_SERVICE, ""),
+                state=each["State"],
+                health=_health(each["Status"]),
+                image=each["Image"],
+            )
+            for each in listed
+            if each["Labels"][_PROJECT] in wanted and each["Labels"].get(_ONE_OFF) != "True"
+        ]
+
+    async def image_id(self, image: str) -> str | None:
+        """The image's id if it is here, else None."""
+
+        def inspect(client: APIClient) -> str | None:
+            with suppress(docker.errors.ImageNotFound):
+                return str(client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]
+            return None
+
+        return await self._call(inspect)
+
+    async def pull(self, image: str, progress: OnProgress) -> None:
+        """Fetch an image. Raises NotFound, NoSpace, CommandFailed (no registry), DockerDown.
+
+        When the caller is cancelled the engine is left to itself: it stops by itself once nobody listens.
+        """
+        loop = asyncio.get_running_loop()
+        given_up = threading.Event()
+        layers = _Layers()
+
+        def tell(event: dict[str, Any]) -> None:
+            if (now := layers.take(event)) is not None and not given_up.is_set():
+                loop.call_soon_threadsafe(progress, now)
+
+        def pull(_: APIClient) -> None:
+            client = self._make(_PULL_SILENCE)
+            try:
+                for event in client.pull(image, stream=True, decode=True):
+                    if given_up.is_set():
+                        return
+                    if "error" in event:
+                        raise _pull_failed(image, str(event["error"]))
+                    tell(event)
+            finally:
+                client.close()
+
+        try:
+            await self._call(pull, image)
+        finally:
+            given_up.set()
+
+    async def _call(self, ask: Callable[[APIClient], T], image: str = "") -> T:
+        def work() -> T:
+            try:
+                return ask(self._ready())
+            except docker.errors.APIError as error:
+                if image:
+                    raise _pull_failed(image, error.explanation or str(error)) from error
+                raise CommandFailed(
+                    N_("the Docker Engine refused a question"),
+                    N_("Its answer is in the details. Try again, or ask the person who helps you."),
+                    detail=str(error),
+                ) from error
+            except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+                raise DockerDown(
+                    N_("the Docker Engine does not answer"),
+                    N_("Start it (sudo systemctl start docker), or restart this machine; then try again."),
+                    detail=str(error),
+                ) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _ready(self) -> APIClient:
+        with self._making:
+            if self._client is None:
+                self._client = self._make(_ANSWER)
+            return self._client
+
+    def _make(self, timeout: int) -> APIClient:
+        return APIClient(base_url=self._address, version="auto", timeout=timeout)
+
+
+class _Layers:
+    """A pull's events as `Progress`: the bytes of all layers known so far."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._last = Progress()
+
+    def take(self, event: dict[str, Any]) -> Progress | None:
+        layer, status = str(event.get("id", "")), str(event.get("status", ""))
+        detail = event.get("progressDetail") or {}
+        if status == "Downloading" and detail.get("total"):
+            self._sizes[layer] = int(detail["total"])
+            self._done[layer] = int(detail.get("current", 0))
+        elif status in {"Download complete", "Pull complete"} and layer in self._sizes:
+            self._done[layer] = self._sizes[layer]
+        else:
+            return None
+        now = Progress(
+            bytes_done=max(self._last.bytes_done, sum(self._done.values())),
+            bytes_total=sum(self._sizes.values()),
+            files_done=sum(self._done[each] >= size for each, size in self._sizes.items()),
+            files_total=len(self._sizes),
+        )
+        self._last = now
+        return now
+
+
+def _health(status: str) -> str:
+    """Docker's word for a container's health, from `Up 5 minutes (healthy)`; "" if it has no check."""
+    found = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", status)
+    return found.group(1) if found else ""
+
+
+def _pull_failed(image: str, detail: str) -> GardienError:
+    if "no space left" in detail:
+        return NoSpace(
+            N_("cannot fetch the image {image}: the disk that holds Docker's files is full"),
+            N_("Free some space on it (docker image prune removes images nobody uses), then try again."),
+            detail=detail,
+            image=image,
+        )
+    if re.search(r"not found|manifest unknown|access denied|does not exist", detail, re.IGNORECASE):
+        return NotFound(
+            N_("there is no image {image} where it should come from"),
+            N_("Check its name under “images” in gardien.yaml and in the stack's own settings."),
+            detail=detail,
+            image=image,
+        )
+    return CommandFailed(
+        N_("cannot fetch the image {image}"),
+        N_("Check the internet connection, then try again. What runs now was left as it is."),
+        detail=detail,
+        image=image,
+    )

@@ -1,0 +1,159 @@
+"""What restic's failures mean: exit codes and words on stderr made into our errors."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from gardien.adapters.process import Ended
+from gardien.errors import (
+    CommandFailed,
+    Damaged,
+    GardienError,
+    NoSpace,
+    NotFound,
+    RepositoryLocked,
+    RepositoryMissing,
+    TargetFull,
+    TargetRefuses,
+    TargetUnreachable,
+    WrongPassphrase,
+)
+from gardien.words import N_
+
+_Meaning = tuple[type[GardienError], str, str]
+
+
+def typed(error: Ended, target: str, *, cache: Path, snapshot: str = "", to: Path | None = None) -> GardienError:
+    """The error to raise for `error`. `snapshot` and `to`: what was read, and the folder it was to be restored to."""
+    if error.reason == "missing":
+        return error
+    kind, says, remedy = next(_meanings(error, cache, snapshot, to))
+    return kind(says, remedy, detail=error.detail, target=target, snapshot=snapshot[:8], folder=str(to or ""))
+
+
+def nothing(target: str, detail: str = "") -> Damaged:
+    """The error for a restore that ended well and restored nothing."""
+    return Damaged(
+        N_("nothing was restored from the target {target}: the snapshot holds no such folder, or an empty one"),
+        N_("Choose another snapshot, and have the person who helps you look at this one."),
+        detail=detail,
+        target=target,
+    )
+
+
+def _meanings(error: Ended, cache: Path, snapshot: str, to: Path | None) -> Iterator[_Meaning]:
+    """What it may mean, the likeliest first. The order matters: a lost connection also looks like damage."""
+    said = error.outcome.stderr
+    if error.reason in {"timeout", "silence"}:
+        yield _SILENT
+    if error.outcome.code in _CODES:
+        yield _CODES[error.outcome.code]
+    if full := [line for line in said.splitlines() if re.search(_FULL, line, re.IGNORECASE)]:
+        ours = (str(cache), "/restic-check-cache", "/restic-temp-")
+        if to is not None and any(str(to) in line for line in full):
+            yield _NO_SPACE_HERE
+        yield _NO_SPACE_FOR_CACHE if any(each in line for line in full for each in ours) else _TARGET_FULL
+    for pattern, meaning in _PATTERNS:
+        if re.search(pattern, said, re.IGNORECASE):
+            yield meaning
+    if snapshot and re.search(_NO_SNAPSHOT, said):
+        yield _SNAPSHOT_MISSING
+    yield _DAMAGED if to is not None or re.search(_DAMAGE, said, re.IGNORECASE) else _FAILED
+
+
+_SILENT: _Meaning = (
+    TargetUnreachable,
+    N_("the backup target {target} did not answer for so long that gardien gave up"),
+    N_("Check the internet connection, then whether the host is running. gardien tries again at the next backup."),
+)
+_UNREACHABLE: _Meaning = (
+    TargetUnreachable,
+    N_("cannot reach the backup target {target}"),
+    N_("Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."),
+)
+_REFUSED: _Meaning = (
+    TargetRefuses,
+    N_("the backup target {target} does not let gardien in"),
+    N_("Look at the host's page whether the account is active and gardien's SSH key is still listed there."),
+)
+_OTHER_HOST: _Meaning = (
+    TargetRefuses,
+    N_("the backup target {target} is not the server it used to be: its host key has changed"),
+    N_("Nothing was sent. Ask the host whether they changed the key; only then put the new one into gardien.yaml."),
+)
+_FORBIDDEN: _Meaning = (
+    TargetRefuses,
+    N_("the backup target {target} does not let gardien write or read in its folder"),
+    N_("Check the folder's name in gardien.yaml, and at the host whether gardien's account may use it."),
+)
+_TARGET_FULL: _Meaning = (
+    TargetFull,
+    N_("the storage at the backup target {target} is full"),
+    N_("Older backups are safe. Rent more space at the host, or free some there; then back up again."),
+)
+_NO_SPACE_HERE: _Meaning = (
+    NoSpace,
+    N_("the disk that holds {folder} is too full to restore to"),
+    N_("Free some space on it, or restore to another disk; then try again."),
+)
+_NO_SPACE_FOR_CACHE: _Meaning = (
+    NoSpace,
+    N_("this machine's own disk is full: restic cannot keep its working files"),
+    N_("Free some space on it, then try again."),
+)
+_DAMAGED: _Meaning = (
+    Damaged,
+    N_("what the backup target {target} gave back is not what was saved there"),
+    N_("Nothing of it was put in place. Try an older snapshot, and have the person who helps you check the target."),
+)
+_SNAPSHOT_MISSING: _Meaning = (
+    NotFound,
+    N_("there is no snapshot {snapshot} at the backup target {target}"),
+    N_("Look at the list of snapshots, and choose one that is there."),
+)
+_FAILED: _Meaning = (
+    CommandFailed,
+    N_("restic failed at the backup target {target}, for a reason gardien does not know"),
+    N_("Its last lines are in the details. Try again, or ask the person who helps you."),
+)
+_MISSING: _Meaning = (
+    RepositoryMissing,
+    N_("there is no backup repository at the target {target}"),
+    N_(
+        "If there was one: look whether its disk is plugged in, or whether the folder was renamed; gardien never makes"
+        " a second one by itself. If it is a new target: gardien target init {target}"
+    ),
+)
+_LOCKED: _Meaning = (
+    RepositoryLocked,
+    N_("something else is working on the backup repository at the target {target}"),
+    N_("Wait for it to end, or find the other machine that uses it. gardien tries again at the next backup."),
+)
+_PASSPHRASE: _Meaning = (
+    WrongPassphrase,
+    N_("the passphrase for the backup target {target} is the wrong one"),
+    N_("Put back the recovery key you wrote down when the target was set up. Nothing was changed."),
+)
+_CODES: Mapping[int, _Meaning] = {10: _MISSING, 11: _LOCKED, 12: _PASSPHRASE}
+
+_FULL = r"no space left on device|quota exceeded|not enough (disk )?space|no space (left )?on filesystem"
+_PATTERNS: tuple[tuple[str, _Meaning], ...] = (
+    (r"wrong password or no key found", _PASSPHRASE),
+    (r"Is there a repository at the following location", _MISSING),
+    (r"repository is already locked", _LOCKED),
+    (r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", _OTHER_HOST),
+    (r"ssh: .*(Permission denied \(|Too many authentication failures|no matching)|Bad permissions", _REFUSED),
+    (
+        r"ssh: (connect to host|Could not resolve)|Connection (refused|timed out|reset|closed)|No route to host"
+        r"|Network is unreachable|not responding|Broken pipe|connection lost|unable to start the sftp session"
+        r"|kex_exchange_identification",
+        _UNREACHABLE,
+    ),
+    (r"(MkdirAll|create repository|Save\(|OpenFile).*(permission denied|read-only|does not exist|no such)", _FORBIDDEN),
+    (r"unable to open (repository|config file).*permission denied", _FORBIDDEN),
+)
+_NO_SNAPSHOT = r"failed to (find|load) snapshot|no matching ID found|no snapshot found"
+_DAMAGE = (
+    r"file is too short|ciphertext verification failed|ReadFull\(|hash does not match|not found in index|damaged"
+    r"|unexpected EOF|invalid data|decrypting blob|wrong hash|failed to load (index|tree|blob)|Load\(<"
+)

@@ -1,0 +1,245 @@
+"""The `gardien` command. What only talks to the daemon starts at once: heavy imports stand inside the functions."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gardien import __version__
+from gardien.errors import BadInput, Refused
+from gardien.faces.cli_stacks import stack
+from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
+from gardien.words import N_
+
+if TYPE_CHECKING:
+    from gardien.faces.terminal import Terminal
+
+SETTINGS = "/etc/gardien/gardien.yaml"
+
+TARGET = click.argument("target", metavar="NAME")
+USER = click.option("--user", default="owner", show_default=True, help="Whose.")
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=SETTINGS,
+    envvar="GARDIEN_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The settings file.",
+)
+@click.version_option(__version__, prog_name="gardien")
+@click.pass_context
+def main(ctx: click.Context, config: Path) -> None:
+    """Caretaker of a small practice's own server: it runs your applications (stacks), keeps encrypted backups of them
+    at a host of your choice, and brings them back.
+
+    \b
+    How is everything?            gardien status
+    Add Nextcloud:                gardien stack add nextcloud
+    Save it now:                  gardien backup create nextcloud
+    Get it back:                  gardien restore nextcloud
+    What would that do?           gardien restore nextcloud --dry-run
+    Open the page in a browser:   gardien user link
+
+    Exit codes: 0 done, 1 failed, 2 the command or a setting is wrong, 3 gardien is not running.
+    """
+    ctx.obj = Session(config)
+
+
+@main.command()
+@answers
+def status(session: Session) -> None:
+    """How everything is: stacks, backups, disks, what is under way."""
+    data = session.daemon.get("status")
+    session.show(data, lambda terminal: terminal.status(data))
+
+
+main.add_command(stack)
+
+# -- backups
+
+
+@main.group(cls=InOrder)
+def backup() -> None:
+    """Save a stack now; list what was saved."""
+
+
+@backup.command()
+@STACK
+@starts_a_job
+@answers
+def create(session: Session, stack: str, dry_run: bool, no_wait: bool) -> None:
+    """Save a stack now. People are turned away only while its databases are written out."""
+    session.finish(session.start("backups", stack=stack, dry_run=dry_run, no_wait=no_wait))
+
+
+@backup.command("list")
+@click.argument("stack", metavar="[STACK]", required=False)
+@answers
+def list_backups(session: Session, stack: str | None) -> None:
+    """What was saved, newest first."""
+    query = {"stack": stack} if stack else {}
+    snapshots = session.daemon.get("snapshots", **query)["snapshots"]
+    session.show(snapshots, lambda terminal: terminal.snapshots(snapshots))
+
+
+@main.command()
+@STACK
+@click.option("--snapshot", metavar="ID", help="An older backup, from `gardien backup list`; else the newest good one.")
+@click.option("--new-disk", is_flag=True, help="The data disk is a new one: what was on it is gone.")
+@click.option("--yes", is_flag=True, help="Do not ask whether this is meant.")
+@starts_a_job
+@answers
+def restore(
+    session: Session, *, stack: str, snapshot: str | None, new_disk: bool, yes: bool, dry_run: bool, no_wait: bool
+) -> None:
+    """Bring a stack back from a backup. The present state is kept until the restored one is well, and a week after."""
+    what = {"stack": stack, "snapshot": snapshot, "new_disk": new_disk or None}
+    if not (yes or dry_run):
+        from gardien.faces.terminal import listens  # noqa: PLC0415
+
+        if session.as_json or not listens():
+            raise BadInput(
+                N_("a restore replaces the present state of {stack}, and nobody is here to agree"),
+                N_("Add --yes if that is meant, or --dry-run to see what it would do."),
+                stack=stack,
+            )
+        session.terminal.plan(session.daemon.post("restores", **what, dry_run=True)["plan"])
+        if not session.ask(session.terminal.tr(N_("Do this?"))):
+            raise Refused(N_("nothing was done"))
+    session.finish(session.start("restores", **what, dry_run=dry_run, no_wait=no_wait))
+
+
+# -- jobs
+
+
+@main.group(cls=InOrder)
+def job() -> None:
+    """What gardien is doing and did."""
+
+
+JOB = click.argument("number", metavar="JOB", type=click.IntRange(1, 999_999_999))
+
+
+@job.command("list")
+@click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
+@answers
+def list_jobs(session: Session, most: int) -> None:
+    """The newest jobs."""
+    jobs = session.daemon.get("jobs", most=most)["jobs"]
+    session.show(jobs, lambda terminal: terminal.jobs(jobs))
+
+
+@job.command("show")
+@JOB
+@click.option("--follow", is_flag=True, help="Watch it until it is over.")
+@answers
+def show_job(session: Session, number: int, follow: bool) -> None:
+    """One job, its steps, how it ended."""
+    if follow:
+        session.finish(session.follow(number, "done"))
+        return
+    data = session.daemon.get("jobs", str(number))
+    session.show(data, lambda terminal: terminal.job(data))
+
+
+@job.command()
+@JOB
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+@answers
+def cancel(session: Session, number: int, no_wait: bool) -> None:
+    """Take a job back: what it did is undone."""
+    session.daemon.post("jobs", str(number), "cancel")
+    if not no_wait:
+        session.finish(session.follow(number, "cancelled"))
+
+
+# -- targets and people
+
+
+@main.group(cls=InOrder)
+def target() -> None:
+    """Where the backups go. Targets are written in the settings file."""
+
+
+@target.command()
+@TARGET
+@answers
+def init(session: Session, target: str) -> None:
+    """Make the encrypted repository and its passphrase, once; or find the repository that is there."""
+    made = session.daemon.post("targets", target, "init")
+
+    def look(terminal: "Terminal") -> None:
+        terminal.say(
+            N_("The target {name} is ready: repository {repository}."), name=target, repository=made["repository"][:10]
+        )
+        terminal.say(
+            N_("Its passphrase is in {file}. Keep a copy outside this house: without it the backups cannot be read."),
+            file=made["passphrase_file"],
+        )
+
+    session.show(made, look)
+
+
+@target.command()
+@TARGET
+@answers
+def test(session: Session, target: str) -> None:
+    """Whether it can be reached and opened."""
+    made = session.daemon.post("targets", target, "test")
+    session.show(made, lambda terminal: terminal.say(N_("The target {name} answers and can be opened."), name=target))
+
+
+@main.group(cls=InOrder)
+def user() -> None:
+    """Who may open the page."""
+
+
+@user.command()
+@USER
+@answers
+def link(session: Session, user: str) -> None:
+    """Print a link that opens the page once, within 15 minutes."""
+    made = session.daemon.post("users", "link", user=user)
+    session.show(made, lambda _: click.echo(made["url"]))
+    if not session.as_json and sys.stdout.isatty():
+        session.terminal.hint(N_("Open it in a browser within 15 minutes; it works once."))
+
+
+@user.command()
+@USER
+@answers
+def password(session: Session, user: str) -> None:
+    """Set a password for the page; asked for, or read from standard input. Everybody who is logged in is logged out."""
+    if sys.stdin.isatty():
+        words = session.terminal.tr(N_("New password")), session.terminal.tr(N_("Once more"))
+        secret = click.prompt(words[0], hide_input=True, confirmation_prompt=words[1])
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    session.daemon.post("users", "password", user=user, password=secret)
+    session.show({"ok": True}, lambda terminal: terminal.say(N_("The password is set.")))
+
+
+# -- the machine itself
+
+
+@main.command()
+@answers
+def check(session: Session) -> None:
+    """Look at the settings and everything they name, and tell all that is wrong. Works while gardien is not running."""
+    from gardien.faces.local import check as check_here  # noqa: PLC0415
+
+    check_here(session.config, session.terminal, session.as_json)
+
+
+@main.command()
+@click.pass_obj
+def run(session: Session) -> None:
+    """Be the daemon, until stopped. systemd does this; by hand only on machines without it."""
+    from gardien.faces.local import run as run_here  # noqa: PLC0415
+
+    raise SystemExit(run_here(session.config))

@@ -1,0 +1,273 @@
+"""How things look in a terminal: plain lines, tables of spaces, colour only beside a word that says the same."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from gardien.errors import GardienError
+from gardien.faces import present
+from gardien.faces.call import Told
+from gardien.model.fault import Faults
+from gardien.words import N_, Value
+
+Data = dict[str, Any]
+
+COLOURS = {"calm": "green", "notice": "yellow", "trouble": "red"}
+HEALTH_COLOURS = {"well": "green", "ailing": "red", "down": "red"}
+NARROW = 40  # columns below which a line is not cut any more
+
+
+class Terminal:
+    """Says things to one person, in their language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    # -- words
+
+    def tr(self, text: str, **values: Value) -> str:
+        """An `N_()` text in the reader's language."""
+        return present.translate(text, self.language, **values)
+
+    def say(self, text: str, **values: Value) -> None:
+        """A line on standard output."""
+        click.echo(self.tr(text, **values))
+
+    def hint(self, text: str, **values: Value) -> None:
+        """A line beside the result, on standard error: scripts do not read it."""
+        click.echo(self.tr(text, **values), err=True)
+
+    def ago(self, moment: str, now: datetime | None = None) -> str:
+        """The age of one of the API's times."""
+        return present.age(datetime.fromisoformat(moment), now or datetime.now(UTC), self.language)
+
+    def date(self, moment: str | None) -> str:
+        """One of the API's times, on this machine's clock, for a table."""
+        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
+
+    def size(self, bytes_: float) -> str:
+        return present.size(bytes_, self.language)
+
+    # -- errors
+
+    def error(self, error: GardienError) -> None:
+        """What cannot be done and why, every single mistake, the remedy."""
+        words = [error.says, error.remedy]
+        says, remedy = (sentence(present.say(each, self.language)) for each in words)
+        click.secho(says, fg="red", err=True)
+        for place, what, cure in self._faults(error):
+            click.echo(f"  {place}: {what}\n      {cure}", err=True)
+        if error.detail and not self._faults(error):
+            for line in error.detail.splitlines()[-8:]:
+                click.echo(f"  | {line}", err=True)
+        if remedy:
+            click.echo(remedy, err=True)
+
+    def _faults(self, error: GardienError) -> list[tuple[str, str, str]]:
+        if isinstance(error, Faults) and error.detail:
+            said = [(fault.place, present.say(fault.says, self.language), fault.remedy) for fault in error.faults]
+            return [(place, says, sentence(present.say(cure, self.language))) for place, says, cure in said]
+        if isinstance(error, Told) and error.detail:
+            found = []
+            for fault in error.data.get("faults", []):
+                where = f"{fault['file']}:{fault['line']}" if fault["file"] else ""
+                place = ": ".join(part for part in (where, fault["path"]) if part)
+                found.append((place, str(fault["says"]), sentence(str(fault["remedy"]))))
+            return found
+        return []
+
+    # -- what there is
+
+    def status(self, data: Data) -> None:
+        """The state of the house."""
+        now = datetime.fromisoformat(data["now"])
+        click.secho(sentence(data["says"]), fg=COLOURS[data["severity"]], bold=True)
+        if data["stacks"]:
+            click.echo()
+            head = (self.tr(N_("Stack")), self.tr(N_("State")), self.tr(N_("Newest good backup")))
+            table([head, *(self._stack_row(stack, now) for stack in data["stacks"])])
+            for stack in data["stacks"]:
+                if stack["health"]["health"] not in ("well", "stopped"):
+                    click.echo(f"  {stack['name']}: {sentence(stack['health']['says'])}")
+        if data["disks"]:
+            click.echo()
+            table([(self.tr(N_("Disk")), self.tr(N_("Free"))), *(self._disk_row(disk) for disk in data["disks"])])
+        if data["jobs"]:
+            click.echo(f"\n{self.tr(N_('Under way'))}")
+            for job in data["jobs"]:
+                click.echo(f"  {job['id']}: {job['title']}: {self.present_step(job)}")
+        if data["alerts"]:
+            click.echo(f"\n{self.tr(N_('Needs attention'))}")
+            for alert in data["alerts"]:
+                click.secho(f"  ! {sentence(alert['says'])}", fg=COLOURS[alert["severity"]])
+                if alert["remedy"]:
+                    click.echo(f"    {sentence(alert['remedy'])}")
+        if data["seen"] is None:
+            click.echo(f"\n{self.tr(N_('gardien has just started and has not looked at anything yet.'))}")
+
+    def _stack_row(self, stack: Data, now: datetime) -> Sequence[str]:
+        health = stack["health"]
+        good = stack["newest_good"]
+        saved = self.ago(good["taken"], now) if good else self.tr(N_("none yet"))
+        if stack["late"]:
+            saved += " " + click.style(self.tr(N_("(late)")), fg="red")
+        state = click.style(health["state"], fg=HEALTH_COLOURS.get(health["health"]))
+        return (stack["name"], state, saved)
+
+    def _disk_row(self, disk: Data) -> Sequence[str]:
+        if not disk["present"]:
+            return (disk["path"], click.style(self.tr(N_("not there")), fg="red"))
+        return (
+            disk["path"],
+            self.tr(N_("{free} of {total}"), free=self.size(disk["free"]), total=self.size(disk["total"])),
+        )
+
+    def stacks(self, stacks: Sequence[Data]) -> None:
+        """The stacks of this house."""
+        if not stacks:
+            self.say(N_("There is no stack yet. `gardien stack available` shows what can be added."))
+            return
+        now = datetime.now(UTC)
+        head = [self.tr(text) for text in (N_("Stack"), N_("State"), N_("Newest good backup"), N_("Address"))]
+        table([head, *([*self._stack_row(stack, now), stack["address"] or ""] for stack in stacks)])
+
+    def available(self, stacks: Sequence[Data]) -> None:
+        """The stacks that can be added."""
+        for stack in stacks:
+            note = f" {self.tr(N_('(added)'))}" if stack["added"] else ""
+            if "error" in stack:
+                click.secho(f"{stack['name']}{note}: {sentence(stack['error']['says'])}", fg="red")
+                self.error(Told({**stack["error"], "says": "", "remedy": ""}))
+            else:
+                click.echo(f"{stack['name']}{note}: {stack['summary']}")
+
+    def stack(self, stack: Data) -> None:
+        """One stack."""
+        click.secho(f"{stack['title']}: {stack['summary']}", bold=True)
+        health = stack["health"]
+        now = datetime.now(UTC)
+        rows = [
+            (self.tr(N_("State")), f"{health['state']}: {health['says']}"),
+            (self.tr(N_("Address")), stack["address"] or ""),
+            (self.tr(N_("Newest good backup")), self._stack_row(stack, now)[2]),
+            (self.tr(N_("Next backup")), self.date(stack["next_backup"])),
+            (self.tr(N_("Files")), stack["folder"]),
+            *stack["settings"].items(),
+            *stack["images"].items(),
+        ]
+        table([row for row in rows if row[1]], head=False)
+
+    def jobs(self, jobs: Sequence[Data]) -> None:
+        """Jobs, newest first."""
+        if not jobs:
+            self.say(N_("Nothing was done yet."))
+            return
+        head = [self.tr(text) for text in (N_("Job"), N_("What"), N_("State"), N_("Began"))]
+        rows = [(str(job["id"]), job["title"], job["state_says"], self.date(job["created"])) for job in jobs]
+        table([head, *rows])
+
+    def job(self, job: Data) -> None:
+        """One job with its steps."""
+        click.secho(f"{job['id']}: {job['title']}: {job['state_says']}", bold=True)
+        for number, step in enumerate(job["steps"], 1):
+            state = self.tr(present.STEP_STATE[step["state"]])
+            click.echo(f"  {number}. {step['says']}: {state}")
+        for text in (job["says"], job["remedy"]):
+            if text:
+                click.echo(sentence(text))
+        for line in job["detail"].splitlines()[-8:]:
+            click.echo(f"  | {line}")
+
+    def snapshots(self, snapshots: Sequence[Data]) -> None:
+        """Backups, newest first."""
+        if not snapshots:
+            self.say(N_("There is no backup yet."))
+            return
+        heads = (
+            N_("Backup"),
+            N_("Stack"),
+            N_("Taken"),
+            N_("Files"),
+            N_("Size"),
+            N_("Paused"),
+            N_("Where"),
+            N_("Counts"),
+        )
+        rows = [[self.tr(text) for text in heads]]
+        for each in snapshots:
+            counts = self.tr(N_("yes")) if each["good"] else self.tr(N_("no: {why}"), why=each["why"] or "")
+            pause = present.duration(each["pause_seconds"], self.language)
+            files = present.number(each["files"], self.language)
+            where = (each["id"][:8], each["stack"], self.date(each["taken"]))
+            rows.append([*where, files, self.size(each["bytes"]), pause, each["target"], counts])
+        table(rows)
+
+    def plan(self, plan: Data) -> None:
+        """What a job would do, step by step."""
+        for number, step in enumerate(plan["steps"], 1):
+            click.echo(f"{number:>2}. {step['says']}")
+            for detail in step["details"]:
+                click.echo(f"      {detail}")
+            if step["undo"]:
+                click.echo(f"      {self.tr(N_('if it fails: {undo}'), undo=step['undo'])}")
+
+    def first_login(self, login: Data) -> None:
+        """Where a new stack is, and what opens it."""
+        keys = {name: value for name, value in login.items() if name != "address"}
+        if "address" in login:
+            self.say(N_("Open it at {address}"), address=login["address"])
+        if keys:
+            self.say(N_("The first login; write it down, gardien shows it here only:"))
+            table([(f"  {name}", value) for name, value in keys.items()], head=False)
+
+    # -- a job under way
+
+    def present_step(self, job: Data) -> str:
+        """`3/8 Save the files  43 %  1.2 GB of 2.8 GB  12 MB/s  about 3 minutes left`."""
+        names = [step["name"] for step in job["steps"]]
+        if job["step"] not in names or job["state"] == "queued":
+            return str(job["state_says"])
+        at = names.index(job["step"])
+        parts = [f"{at + 1}/{len(names)} {job['steps'][at]['says']}"]
+        if job["state"] == "undoing":
+            parts.insert(0, f"{job['state_says']}:")
+        if progress := job["progress"]:
+            parts.append(present.percent(progress["fraction"], self.language))
+            if progress["bytes_total"]:
+                done, total = self.size(progress["bytes_done"]), self.size(progress["bytes_total"])
+                parts.append(self.tr(N_("{free} of {total}"), free=done, total=total))
+            if progress["per_second"]:
+                parts.append(present.speed(progress["per_second"], self.language))
+            if left := present.left(progress["seconds_left"], self.language):
+                parts.append(left)
+        return "  ".join(parts)
+
+
+def sentence(text: str) -> str:
+    """With a capital first and a full stop last."""
+    text = text.strip()
+    return present.capital(text) + ("" if not text or text[-1] in ".!?…:`" else ".")
+
+
+def table(rows: Iterable[Sequence[str]], head: bool = True) -> None:
+    """Columns as wide as what stands in them; the first row in bold on a terminal."""
+    lines = [list(row) for row in rows]
+    widths = [max(len(click.unstyle(row[column])) for row in lines) for column in range(len(lines[0]))]
+    for number, row in enumerate(lines):
+        cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+        click.secho("  ".join(cells).rstrip(), bold=head and number == 0)
+
+
+def cut(text: str) -> str:
+    """As much of `text` as fits on one line."""
+    width = max(NARROW, shutil.get_terminal_size().columns - 1)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def listens() -> bool:
+    """Whether a person sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

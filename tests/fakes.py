@@ -1,0 +1,820 @@
+"""Neighbours in memory, to run the use cases without a disk, Docker or restic. Each passes its contract suite.
+
+They behave: what is written is read back, what is stopped does not answer, what was never saved cannot be restored.
+Faults are set as plain facts: `docker.up = False`, `restic.unreachable.add("offsite")`.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gardien.adapters.probes import judge, silent
+from gardien.errors import (
+    CommandFailed,
+    Damaged,
+    DiskMissing,
+    DockerDown,
+    GardienError,
+    Incomplete,
+    NoSpace,
+    NotFound,
+    NotHealthy,
+    PortTaken,
+    Refused,
+    RepositoryLocked,
+    RepositoryMissing,
+    TargetFull,
+    TargetRefuses,
+    TargetUnreachable,
+    WrongPassphrase,
+)
+from gardien.model.health import Alert, Answer, Container, Disk, Severity, StackHealth
+from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
+from gardien.model.manifest import Probe
+from gardien.model.plan import Json, Plan
+from gardien.model.settings import Settings
+from gardien.model.snapshot import Found, Saved, Snapshot
+from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.services.ports import Clock, OnProgress, World
+from gardien.words import Words
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that moves a second with every look, so that nothing happens at the same time."""
+
+    def __init__(self, now: datetime = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+# -- memory
+
+
+class FakeStore:
+    """The `Store`, kept in dictionaries."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._leases: dict[str, int] = {}
+        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._healths: dict[str, StackHealth] = {}
+        self._disks: tuple[list[Disk], datetime | None] = ([], None)
+        self._alerts: list[Alert] = []
+        self._notes: dict[str, str] = {}
+        self._passwords: dict[str, str] = {}
+        self._links: dict[str, tuple[str, datetime]] = {}
+        self._sessions: dict[str, tuple[str | None, str, datetime]] = {}
+
+    def _job(self, job: int) -> Job:
+        if job not in self._jobs:
+            raise NotFound("there is no job {job}", job=job)
+        return self._jobs[job]
+
+    async def add_job(self, plan: Plan, now: datetime) -> int:
+        number = len(self._jobs) + 1
+        self._jobs[number] = Job(
+            id=number,
+            plan=plan,
+            state="queued",
+            steps=tuple(StepRecord(step.name, "waiting", None, None) for step in plan.steps),
+            facts=dict(plan.facts),
+            attempts=0,
+            created=now,
+            started=None,
+            ended=None,
+            says=None,
+            remedy=None,
+            code=None,
+            detail="",
+        )
+        return number
+
+    async def job(self, job: int) -> Job | None:
+        return self._jobs.get(job)
+
+    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+        found = [
+            job
+            for job in self._jobs.values()
+            if (subject is None or job.plan.subject == subject) and not (open_only and job.over)
+        ]
+        return (found if open_only else found[::-1])[:most]
+
+    async def mark_job(
+        self,
+        job: int,
+        state: JobState,
+        now: datetime,
+        *,
+        says: Words | None = None,
+        remedy: Words | None = None,
+        code: str | None = None,
+        detail: str = "",
+    ) -> None:
+        former = self._job(job)
+        if state == "running":
+            marked = replace(former, attempts=former.attempts + 1, started=former.started or now)
+            marked = replace(marked, says=says, remedy=remedy, code=code, detail=detail)
+        else:
+            marked = replace(
+                former,
+                says=says or former.says,
+                remedy=remedy or former.remedy,
+                code=code or former.code,
+                detail=detail or former.detail,
+            )
+        self._jobs[job] = replace(marked, state=state, ended=now if state in ENDED else None)
+
+    async def mark_step(
+        self, job: int, step: str, state: StepState, now: datetime, facts: Mapping[str, Json] | None = None
+    ) -> None:
+        former = self._job(job)
+        if step not in {each.name for each in former.steps}:
+            raise NotFound("job {job} has no step called {step}", job=job, step=step)
+        ended = now if state in {"done", "undone", "undo-failed"} else None
+        steps = tuple(
+            StepRecord(step, state, None if state == "waiting" else each.began or now, ended)
+            if each.name == step
+            else each
+            for each in former.steps
+        )
+        self._jobs[job] = replace(former, steps=steps, facts={**former.facts, **(facts or {})})
+
+    async def remember(self, job: int, facts: Mapping[str, Json]) -> None:
+        former = self._job(job)
+        self._jobs[job] = replace(former, facts={**former.facts, **facts})
+
+    async def take_leases(self, job: int, leases: Iterable[str]) -> bool:
+        wanted = set(leases)
+        if any(self._leases.get(name, job) != job for name in wanted):
+            return False
+        self._leases |= dict.fromkeys(wanted, job)
+        return True
+
+    async def drop_leases(self, job: int) -> None:
+        self._leases = {name: holder for name, holder in self._leases.items() if holder != job}
+
+    async def leases(self) -> dict[str, int]:
+        return dict(sorted(self._leases.items()))
+
+    async def add_snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshots[snapshot.target, snapshot.id] = snapshot
+
+    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+        found = [
+            each
+            for each in self._snapshots.values()
+            if (stack is None or each.stack == stack) and (each.good or not good_only)
+        ]
+        return sorted(found, key=lambda each: (each.taken, each.id), reverse=True)[:most]
+
+    async def set_health(self, healths: Sequence[StackHealth]) -> None:
+        self._healths |= {each.stack: each for each in healths}
+
+    async def healths(self) -> dict[str, StackHealth]:
+        return dict(self._healths)
+
+    async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None:
+        self._disks = (list(disks), now if disks else None)
+
+    async def disks(self) -> tuple[list[Disk], datetime | None]:
+        return list(self._disks[0]), self._disks[1]
+
+    async def open_alert(self, key: str, severity: Severity, says: Words, remedy: Words, now: datetime) -> None:
+        for place, alert in enumerate(self._alerts):
+            if alert.key == key and alert.closed is None:
+                self._alerts[place] = replace(alert, severity=severity, says=says, remedy=remedy)
+                return
+        self._alerts.append(Alert(len(self._alerts) + 1, key, severity, says, remedy, now))
+
+    async def close_alert(self, key: str, now: datetime) -> None:
+        self._alerts = [
+            replace(alert, closed=now) if alert.key == key and alert.closed is None else alert for alert in self._alerts
+        ]
+
+    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
+        return [alert for alert in reversed(self._alerts) if not (open_only and alert.closed)][:most]
+
+    async def note(self, key: str, value: str) -> None:
+        self._notes[key] = value
+
+    async def noted(self, key: str) -> str | None:
+        return self._notes.get(key)
+
+    async def set_password(self, user: str, hashed: str) -> None:
+        self._passwords[user] = hashed
+
+    async def password(self, user: str) -> str | None:
+        return self._passwords.get(user)
+
+    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
+        self._links[hashed] = (user, until)
+
+    async def use_link(self, hashed: str, now: datetime) -> str | None:
+        user, until = self._links.pop(hashed, (None, now))
+        return user if until > now else None
+
+    async def save_session(self, key: str, data: str, until: datetime) -> None:
+        self._sessions[key] = (json.loads(data).get("user"), data, until)
+
+    async def session(self, key: str, now: datetime) -> str | None:
+        _, data, until = self._sessions.get(key, (None, None, now))
+        return data if until > now else None
+
+    async def end_session(self, key: str) -> None:
+        self._sessions.pop(key, None)
+
+    async def end_sessions(self, user: str) -> None:
+        self._sessions = {key: each for key, each in self._sessions.items() if each[0] != user}
+
+
+# -- files
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A file, or a folder if it has no text."""
+
+    text: str | None
+    mode: int
+    owner: tuple[int, int] = (0, 0)
+    changed: datetime = LONG_AGO
+
+
+class FakeFiles:
+    """The `Files`, a tree in memory. What is shipped may be copied in from the real disk."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.leaves: dict[Path, Leaf] = {Path("/"): Leaf(None, 0o755)}
+        self.mounts: set[Path] = set()
+        self.full = False
+
+    def beneath(self, folder: Path) -> dict[str, Leaf]:
+        """Everything in a folder, by its path in there."""
+        return {
+            str(path.relative_to(folder)): leaf
+            for path, leaf in self.leaves.items()
+            if path.is_relative_to(folder) and path != folder
+        }
+
+    def put(self, path: Path, leaf: Leaf) -> None:
+        """Place a leaf, and the folders above it."""
+        for folder in reversed(path.parents):
+            self.leaves.setdefault(folder, Leaf(None, 0o700, changed=self.clock()))
+        self.leaves[path] = replace(leaf, changed=self.clock())
+
+    def is_folder(self, path: Path) -> bool:
+        return path in self.leaves and self.leaves[path].text is None
+
+    def _drop(self, path: Path) -> None:
+        self.leaves = {each: leaf for each, leaf in self.leaves.items() if not each.is_relative_to(path)}
+
+    async def write(self, path: Path, text: str, mode: int = 0o600) -> None:
+        if not self.is_folder(path.parent):
+            raise NotFound("{path} is not there, or its folder is not", path=str(path))
+        if self.full:
+            raise NoSpace("the disk that holds {path} is full", path=str(path))
+        self.put(path, Leaf(text, mode))
+
+    async def read(self, path: Path) -> str | None:
+        return self.leaves[path].text if path in self.leaves else None
+
+    async def copy_tree(self, source: Path, to: Path) -> None:
+        if self.is_folder(source):
+            texts = {name: leaf.text for name, leaf in self.beneath(source).items()}
+        elif source.is_dir():
+            found = source.rglob("*")
+            texts = {str(each.relative_to(source)): each.read_text() if each.is_file() else None for each in found}
+        else:
+            raise NotFound("the folder {path} is not there", path=str(source))
+        self._drop(to)
+        self.put(to, Leaf(None, 0o700))
+        for name, text in texts.items():
+            self.put(to / name, Leaf(text, 0o700 if text is None else 0o600))
+
+    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None:
+        self.put(path, Leaf(None, mode, owner))
+
+    async def move(self, source: Path, to: Path) -> None:
+        if source not in self.leaves:
+            if to in self.leaves:
+                return
+            raise NotFound("{path} is not there", path=str(source))
+        if to in self.leaves:
+            raise Refused("cannot move {path}: there is already something at {to}", path=str(source), to=str(to))
+        if not self.is_folder(to.parent):
+            raise NotFound("{path} is not there, or its folder is not", path=str(source))
+        moved = {
+            to / path.relative_to(source): leaf for path, leaf in self.leaves.items() if path.is_relative_to(source)
+        }
+        self._drop(source)
+        self.leaves |= moved
+        self.leaves[to] = replace(self.leaves[to], changed=self.clock())
+
+    async def remove(self, path: Path) -> None:
+        for mount in self.mounts:
+            if mount.is_relative_to(path):
+                raise Refused("cannot remove {path}: a disk or folder is mounted at {mount}", path=str(path))
+        self._drop(path)
+
+    async def exists(self, path: Path) -> bool:
+        return path in self.leaves
+
+    async def tail(self, path: Path, bytes_: int = 4096) -> str:
+        return (await self.read(path) or "").encode()[-bytes_:].decode("utf-8", "replace")
+
+    async def measure(self, path: Path) -> tuple[int, int]:
+        texts = [leaf.text for leaf in self.beneath(path).values() if leaf.text is not None]
+        return len(texts), sum(len(text.encode()) for text in texts)
+
+    async def older_than(self, folder: Path, then: datetime) -> list[Path]:
+        return sorted(path for path, leaf in self.leaves.items() if path.parent == folder and leaf.changed < then)
+
+
+# -- repositories
+
+
+@dataclass
+class Repository:
+    """A repository at a target: what plain restic would find there."""
+
+    passphrase: str
+    id: str = field(default_factory=lambda: secrets.token_hex(32))
+    snapshots: dict[str, tuple[Found, Leaf, dict[str, Leaf]]] = field(default_factory=dict)
+    locks: int = 0
+    locked_by_the_living: bool = False
+    damaged: set[str] = field(default_factory=set)  # snapshots whose data is not whole any more
+
+
+class FakeRestic:
+    """The `Restic`, on the files of `FakeFiles`. Faults are sets of target names."""
+
+    def __init__(self, settings: Settings, files: FakeFiles, clock: Clock) -> None:
+        self._settings = settings
+        self._files = files
+        self._clock = clock
+        self.repositories: dict[str, Repository] = {}  # by the target's location
+        self.unreachable: set[str] = set()
+        self.refusing: set[str] = set()
+        self.full: set[str] = set()
+        self.unreadable: set[Path] = set()
+
+    async def version(self) -> str:
+        return "0.18.0"
+
+    def place(self, target: str) -> str:
+        """Where a target's repository is; a renamed folder is another place."""
+        if target not in self._settings.targets:
+            raise NotFound("there is no backup target called {target}", target=target)
+        return self._settings.targets[target].model_dump_json()
+
+    async def _passphrase(self, target: str) -> str:
+        self.place(target)
+        text = await self._files.read(self._settings.passphrase(target))
+        if not text:
+            raise WrongPassphrase("the passphrase of the backup target {target} is not on this machine", target=target)
+        if target in self.unreachable:
+            raise TargetUnreachable("cannot reach the backup target {target}", target=target)
+        if target in self.refusing:
+            raise TargetRefuses("the backup target {target} does not let gardien in", target=target)
+        return text.strip()
+
+    async def _open(self, target: str, exclusive: bool = False) -> Repository:
+        passphrase = await self._passphrase(target)
+        repository = self.repositories.get(self.place(target))
+        if repository is None:
+            raise RepositoryMissing("there is no backup repository at the target {target}", target=target)
+        if repository.passphrase != passphrase:
+            raise WrongPassphrase("the passphrase for the backup target {target} is the wrong one", target=target)
+        if exclusive:
+            if repository.locked_by_the_living:
+                raise RepositoryLocked("something else is working on the repository at {target}", target=target)
+            repository.locks = 0
+        return repository
+
+    async def create(self, target: str) -> str:
+        passphrase = await self._passphrase(target)
+        if self.place(target) in self.repositories:
+            raise Refused("there is a backup repository at the target {target} already", target=target)
+        if target in self.full:
+            raise TargetFull("the storage at the backup target {target} is full", target=target)
+        self.repositories[self.place(target)] = made = Repository(passphrase)
+        return made.id
+
+    async def identity(self, target: str) -> str:
+        return (await self._open(target)).id
+
+    async def save(
+        self,
+        target: str,
+        folder: Path,
+        *,
+        tags: Sequence[str],
+        leave_out: Sequence[str],
+        parent: str | None,
+        progress: OnProgress,
+    ) -> Saved:
+        if not folder.is_absolute() or not self._files.is_folder(folder):
+            raise Incomplete("there is nothing to save: the folder {folder} is not there", folder=str(folder))
+        repository = await self._open(target, exclusive=True)
+        if target in self.full:
+            raise TargetFull("the storage at the backup target {target} is full", target=target)
+        left_out = [_matcher(pattern) for pattern in leave_out]
+        wanted = {
+            name: leaf
+            for name, leaf in self._files.beneath(folder).items()
+            if not any(pattern.fullmatch(name) for pattern in left_out)
+        }
+        missed = {name for name in wanted if folder / name in self.unreadable}
+        taken = {name: leaf for name, leaf in wanted.items() if name not in missed}
+        known = {leaf.text for _, _, tree in repository.snapshots.values() for leaf in tree.values()}
+        texts = [leaf.text for leaf in taken.values() if leaf.text is not None]
+        size = sum(len(text.encode()) for text in texts)
+        id_ = secrets.token_hex(32)
+        bears = ("gardien", *(tag for tag in tags if tag != "gardien"))
+        found = Found(id_, self._clock(), self._settings.name, bears, (str(folder),))
+        repository.snapshots[id_] = (found, self._files.leaves[folder], taken)
+        progress(Progress(0, size, 0, len(texts)))
+        progress(Progress(size, size, len(texts), len(texts), seconds_left=0.0))
+        return Saved(
+            id=id_,
+            files=len(texts),
+            bytes=size,
+            added=sum(len(text.encode()) for text in set(texts) - known) + 300,
+            complete=not missed,
+            missed=tuple(str(folder / name) for name in sorted(missed)),
+        )
+
+    async def found(self, target: str, *, tags: Sequence[str]) -> list[Found]:
+        repository = await self._open(target)
+        listed = [found for found, _, _ in repository.snapshots.values()]
+        ours = [each for each in listed if each.host == self._settings.name and set(tags) <= set(each.tags)]
+        return sorted(ours, key=lambda each: each.taken, reverse=True)
+
+    async def _snapshot(self, target: str, snapshot: str) -> tuple[Repository, Found, Leaf, dict[str, Leaf]]:
+        repository = await self._open(target)
+        if snapshot not in repository.snapshots:
+            raise NotFound("there is no snapshot {snapshot} at the backup target {target}", snapshot=snapshot)
+        return repository, *repository.snapshots[snapshot]
+
+    async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
+        _, _, _, tree = await self._snapshot(target, snapshot)
+        texts = [leaf.text for leaf in tree.values() if leaf.text is not None]
+        return len(texts), sum(len(text.encode()) for text in texts)
+
+    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
+        if not to.is_absolute() or len(to.parts) < 4 or any(mount.is_relative_to(to) for mount in self._files.mounts):
+            raise Refused("will not restore to {folder}", folder=str(to))
+        repository, found, top, tree = await self._snapshot(target, snapshot)
+        if found.paths != (folder,) or not tree:
+            raise Damaged("nothing was restored from the target {target}", target=target)
+        if snapshot in repository.damaged:
+            raise Damaged("what the backup target {target} gave back is not what was saved there", target=target)
+        if self._files.full:
+            raise NoSpace("the disk that holds {folder} is too full to restore to", folder=str(to))
+        await self._files.remove(to)
+        self._files.put(to, top)
+        for name, leaf in tree.items():
+            self._files.put(to / name, leaf)
+        files, size = await self._files.measure(to)
+        progress(Progress(size, size, files, files, seconds_left=0.0))
+
+    async def forget(self, target: str, snapshots: Sequence[str]) -> None:
+        repository = await self._open(target, exclusive=True)
+        for snapshot in snapshots:
+            repository.snapshots.pop(snapshot, None)
+
+    async def unlock(self, target: str) -> None:
+        (await self._open(target)).locks = 0
+
+    async def locks(self, target: str) -> int:
+        return (await self._open(target)).locks
+
+
+def _matcher(pattern: str) -> re.Pattern[str]:
+    """A left-out path: what matches it, and all beneath; `*` stays within one name."""
+    return re.compile("[^/]*".join(re.escape(part) for part in pattern.strip("/").split("*")) + "(/.*)?", re.DOTALL)
+
+
+# -- Docker
+
+
+class FakeApp:
+    """What runs in the containers: a shell of three commands, and a page. A test's own application overrides both."""
+
+    def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
+        """What a command prints. Raises `CommandFailed`."""
+        if argv[0] == "echo":
+            return " ".join(argv[1:]) + "\n"
+        if argv[0] == "cat":
+            return text
+        raise CommandFailed("a command inside the service {service} failed", service=service)
+
+    def page(self) -> tuple[int, bytes]:
+        """What it answers over HTTP: status and body."""
+        return 200, b"{}"
+
+
+class FakeDocker:
+    """A Docker Engine with a registry: what Compose and the API share."""
+
+    def __init__(self, host: "FakeHost", files: FakeFiles) -> None:
+        self.host = host
+        self.files = files
+        self.up = True
+        self.images: set[str] = set()
+        self.registry: set[str] = set()
+        self.registry_answers = True
+        self.containers: dict[tuple[str, str], Container] = {}
+        self.sick: set[str] = set()  # services that never get well
+        self.apps: dict[str, FakeApp] = {}  # by stack
+
+    def require(self) -> None:
+        if not self.up:
+            raise DockerDown("the Docker Engine does not answer")
+
+    def of(self, project: str) -> list[Container]:
+        return [container for (owner, _), container in self.containers.items() if owner == project]
+
+    def runs(self, project: str, service: str) -> bool:
+        container = self.containers.get((project, service))
+        return container is not None and container.state == "running"
+
+
+class FakeCompose:
+    """The `Compose`. A stack's folder must be deployed, its images here, its folders made, its ports free."""
+
+    def __init__(self, docker: FakeDocker) -> None:
+        self._docker = docker
+
+    async def images(self, stack: Stack) -> dict[str, str]:
+        def fill(found: re.Match[str]) -> str:
+            return stack.images.get(found[1], found[2])
+
+        self._require_deployed(stack)
+        return {
+            service: re.sub(r"\$\{(\w+):-([^}]*)\}", fill, image) for service, image in stack.recipe.services.items()
+        }
+
+    def _require_deployed(self, stack: Stack) -> None:
+        if stack.compose / "compose.yaml" not in self._docker.files.leaves:
+            raise CommandFailed("Docker Compose failed on the stack {stack}", stack=stack.name)
+
+    async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        await self._run(stack, services)
+        if ill := self._docker.sick & set(services or stack.recipe.services):
+            raise NotHealthy("{stack} was started, but does not get well", stack=stack.name, service=min(ill))
+
+    async def start(self, stack: Stack, services: Sequence[str]) -> None:
+        await self._run(stack, services)
+
+    async def _run(self, stack: Stack, services: Sequence[str]) -> None:
+        docker = self._docker
+        docker.require()
+        images = await self.images(stack)
+        for service in services or stack.recipe.services:
+            if images[service] not in docker.images:
+                raise NotFound("cannot start {stack}: the image is not on this machine", stack=stack.name)
+            if docker.runs(stack.project, service):
+                continue
+            for path in stack.manifest.folders:
+                if not docker.files.is_folder(stack.home / path):
+                    raise DiskMissing("cannot start {stack}: a folder is not there", stack=stack.name)
+            self._take_ports(stack)
+            health = "unhealthy" if service in docker.sick else "healthy"
+            docker.containers[stack.project, service] = Container(
+                secrets.token_hex(32), stack.project, service, "running", health, images[service]
+            )
+
+    def _take_ports(self, stack: Stack) -> None:
+        host = self._docker.host
+        for port in _ports(stack):
+            if host.taken.setdefault(port, stack.project) != stack.project:
+                raise PortTaken("cannot start {stack}: something else listens there", stack=stack.name)
+
+    async def stop(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        self._docker.require()
+        for container in self._docker.of(stack.project):
+            if not services or container.service in services:
+                self._docker.containers[stack.project, container.service] = replace(
+                    container, state="exited", health=""
+                )
+        self._free_ports(stack)
+
+    async def down(self, stack: Stack) -> None:
+        self._docker.require()
+        for container in self._docker.of(stack.project):
+            del self._docker.containers[stack.project, container.service]
+        self._free_ports(stack)
+
+    def _free_ports(self, stack: Stack) -> None:
+        if not any(container.state == "running" for container in self._docker.of(stack.project)):
+            for port in _ports(stack):
+                if self._docker.host.taken.get(port) == stack.project:
+                    del self._docker.host.taken[port]
+
+    async def run_in(
+        self,
+        stack: Stack,
+        service: str,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        output: Path | None = None,
+        input_: Path | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        self._docker.require()
+        if not self._docker.runs(stack.project, service):
+            raise NotHealthy("the service {service} of {stack} is not running", service=service, stack=stack.name)
+        text = (await self._docker.files.read(input_) or "") if input_ is not None else ""
+        printed = self._docker.apps.get(stack.name, FakeApp()).run(service, argv, user, text)
+        if output is None:
+            return printed
+        await self._docker.files.write(output, printed)
+        return ""
+
+    async def logs(self, stack: Stack, lines: int = 200) -> str:
+        self._docker.require()
+        every = [f"{each.service}  | {each.state}" for each in self._docker.of(stack.project)]
+        return "\n".join(every[-lines:])
+
+
+def _ports(stack: Stack) -> list[int]:
+    return [int(stack.settings[name]) for name, each in stack.manifest.settings.items() if each.kind == "port"]
+
+
+class FakeEngine:
+    """The `Engine`."""
+
+    def __init__(self, docker: FakeDocker) -> None:
+        self._docker = docker
+
+    async def ping(self) -> str:
+        self._docker.require()
+        return "28.0.0"
+
+    async def containers(self, projects: Sequence[str]) -> list[Container]:
+        self._docker.require()
+        return [container for project in dict.fromkeys(projects) for container in self._docker.of(project)]
+
+    async def image_id(self, image: str) -> str | None:
+        self._docker.require()
+        return f"sha256:{image.encode().hex().zfill(64)[:64]}" if image in self._docker.images else None
+
+    async def pull(self, image: str, progress: OnProgress) -> None:
+        self._docker.require()
+        if not self._docker.registry_answers:
+            raise CommandFailed("cannot fetch the image {image}", image=image)
+        if image not in self._docker.registry:
+            raise NotFound("there is no image {image} where it should come from", image=image)
+        progress(Progress(50, 100))
+        progress(Progress(100, 100))
+        self._docker.images.add(image)
+
+
+class FakeProbes:
+    """The `Probes`: an application answers while any of its containers runs. `pages` are those outside of Docker."""
+
+    def __init__(self, docker: FakeDocker, compose: FakeCompose) -> None:
+        self._docker = docker
+        self._compose = compose
+        self.pages: dict[str, Callable[[], tuple[int, bytes]]] = {}  # by address
+
+    async def ask(self, stack: Stack, probe: Probe) -> Answer:
+        if probe.exec_ is not None:
+            try:
+                printed = await self._compose.run_in(stack, probe.exec_, [stack.fill(word) for word in probe.argv])
+            except GardienError as error:
+                return Answer(False, error.says)
+            return judge(stack, probe.expect, printed.encode())
+        address = stack.fill(probe.http or probe.tcp or "")
+        runs = any(container.state == "running" for container in self._docker.of(stack.project))
+        page = self.pages.get(address) or (self._docker.apps.get(stack.name, FakeApp()).page if runs else None)
+        if page is None:
+            return silent(stack)
+        status, body = page()
+        return judge(stack, probe.expect, body, status if probe.http is not None else None)
+
+
+# -- the machine and the shelf
+
+
+class FakeHost:
+    """The `Host`: disks by the folder they are mounted at, ports by number."""
+
+    def __init__(self) -> None:
+        self.disks: dict[Path, tuple[int, int]] = {Path("/"): (10**12, 10**11)}  # total and free
+        self.gone: set[Path] = set()
+        self.taken: dict[int, str] = {}
+
+    def disk(self, path: Path) -> Disk:
+        if any(path.is_relative_to(gone) for gone in self.gone):
+            return Disk(str(path), 0, 0, present=False)
+        mount = max((each for each in self.disks if path.is_relative_to(each)), key=lambda each: len(each.parts))
+        return Disk(str(path), *self.disks[mount])
+
+    def port_free(self, address: str, port: int) -> bool:
+        return port not in self.taken
+
+
+class FakeShelf:
+    """The `Shelf`, with the recipes it is given; the owner's choices lie in `FakeFiles` where the real ones lie."""
+
+    def __init__(self, settings: Settings, files: FakeFiles, recipes: Iterable[Recipe]) -> None:
+        self._owner = settings.folders.owner
+        self._files = files
+        self._recipes = {recipe.name: recipe for recipe in recipes}
+
+    def recipes(self) -> list[str]:
+        return sorted(self._recipes)
+
+    async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
+        if name not in self._recipes or (folder is not None and not await self._files.exists(folder / "compose.yaml")):
+            raise NotFound("there is no stack called {stack}", stack=name)
+        return self._recipes[name] if folder is None else replace(self._recipes[name], folder=folder)
+
+    async def chosen(self, name: str) -> Chosen | None:
+        file = self._owner / "stacks" / f"{name}.yaml"
+        return await self.chosen_in(file) if await self._files.exists(file) else None
+
+    async def chosen_in(self, file: Path) -> Chosen:
+        text = await self._files.read(file)
+        if text is None:
+            raise NotFound("there is no file {file}", file=str(file))
+        return Chosen.model_validate_json(text)
+
+    async def all_chosen(self) -> dict[str, Chosen]:
+        every = {name: await self.chosen(name) for name in self._recipes}
+        return {name: chosen for name, chosen in every.items() if chosen is not None}
+
+    async def choose(self, name: str, chosen: Chosen | None) -> None:
+        await self._keep(self._owner / "stacks" / f"{name}.yaml", None if chosen is None else chosen.model_dump_json())
+
+    async def secrets(self, name: str) -> dict[str, str]:
+        text = await self._files.read(self._owner / "secrets" / f"{name}.env")
+        kept: dict[str, str] = json.loads(text) if text else {}
+        return kept
+
+    async def set_secrets(self, name: str, secrets: Mapping[str, str] | None) -> None:
+        await self._keep(
+            self._owner / "secrets" / f"{name}.env", None if secrets is None else json.dumps(dict(secrets))
+        )
+
+    async def _keep(self, file: Path, text: str | None) -> None:
+        if text is None:
+            await self._files.remove(file)
+        else:
+            await self._files.make_folder(file.parent, (0, 0), 0o700)
+            await self._files.write(file, text)
+
+
+@dataclass(frozen=True)
+class FakeNeighbours:
+    """All fakes of one house, for tests to turn and look at; `world` is what the use cases get."""
+
+    world: World
+    store: FakeStore
+    files: FakeFiles
+    restic: FakeRestic
+    docker: FakeDocker
+    host: FakeHost
+    probes: FakeProbes
+    clock: FakeClock
+
+
+def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
+    """A house in memory, with its folders made and the images of its recipes waiting in the registry."""
+    recipes = list(recipes)
+    clock = FakeClock()
+    files = FakeFiles(clock)
+    for folder in (settings.folders.data, settings.folders.state, settings.folders.run, settings.secrets):
+        files.put(folder, Leaf(None, 0o711))
+    host = FakeHost()
+    docker = FakeDocker(host, files)
+    docker.registry |= {image for recipe in recipes for image in recipe.image_defaults.values()}
+    store, compose, restic = FakeStore(), FakeCompose(docker), FakeRestic(settings, files, clock)
+    probes = FakeProbes(docker, compose)
+    world = World(
+        settings=settings,
+        clock=clock,
+        store=store,
+        restic=restic,
+        compose=compose,
+        engine=FakeEngine(docker),
+        probes=probes,
+        host=host,
+        files=files,
+        shelf=FakeShelf(settings, files, recipes),
+    )
+    return FakeNeighbours(world, store, files, restic, docker, host, probes, clock)
