@@ -68,6 +68,7 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
     [stop_demo]="arrêter l'application d'essai"
     [make_image]="fabriquer l'image de l'application d'essai"
     [add_demo]="ajouter l'application d'essai"
+    [start_demo]="démarrer l'application d'essai"
     [first_backup]="faire la première sauvegarde chiffrée"
     [remove]="enlever %s"
     [page]="La page de gardien : %s"
@@ -116,6 +117,7 @@ Pour tout effacer, sans retour possible (les sauvegardes ne s'ouvrent plus sans 
     folder: %s"
     [not_ours]="%s n'a pas été installé par ce script : il reste en place."
     [failed]="Cela a échoué : %s. Souvent, c'est le réseau : vérifiez-le, puis relancez la même commande. La fin du journal (%s) :"
+    [refused]="Cela a échoué : %s. Ce que gardien en dit (le reste est dans %s) :"
     [unexpected]="L'installation s'est arrêtée à la ligne %s de install.sh. Le journal : %s"
   )
 else
@@ -152,6 +154,7 @@ else
     [stop_demo]="stop the trial application"
     [make_image]="make the trial application's image"
     [add_demo]="add the trial application"
+    [start_demo]="start the trial application"
     [first_backup]="make the first encrypted backup"
     [remove]="remove %s"
     [page]="gardien's page: %s"
@@ -200,6 +203,7 @@ To delete all of it, with no way back (without their keys the backups cannot be 
     folder: %s"
     [not_ours]="%s was not installed by this script: it stays."
     [failed]="This failed: %s. Often it is the network: check it, then run the same command again. The end of the log (%s):"
+    [refused]="This failed: %s. What gardien says of it (the rest is in %s):"
     [unexpected]="The installation stopped at line %s of install.sh. The log: %s"
   )
 fi
@@ -244,10 +248,12 @@ step() { # key, values...: names what is done next; false in a dry run, so that 
 }
 
 quiet() { # command...: its output goes to the log; a failure ends the installation with the log's last lines
+  local sentence=failed
+  if [[ $1 == gardien ]]; then sentence=refused; fi   # it says itself what to do
   printf '+ %s\n' "$*" >>"$LOG"
   if ! "$@" >>"$LOG" 2>&1 </dev/null; then
     KEEP_LOG=1
-    die_with_log "$LOG" failed "$STEP" "$LOG"
+    die_with_log "$LOG" "$sentence" "$STEP" "$LOG"
   fi
 }
 
@@ -640,10 +646,12 @@ demo_packages() {
 }
 
 demo_saved() { # is there a good backup of it?
-  gardien status --json 2>/dev/null | "$PYTHON" -c 'import json, sys
-stacks = json.load(sys.stdin)["stacks"]
-sys.exit(not any(stack["name"] == "demo" and stack["newest_good"] for stack in stacks))' 2>/dev/null
+  [[ -x $PREFIX/venv/bin/gardien ]] && gardien status --json 2>/dev/null | "$PYTHON" -c 'import json, sys
+stacks = json.loads(sys.stdin.read() or "{}").get("stacks", [])
+sys.exit(not any(stack["name"] == "demo" and stack["newest_good"] for stack in stacks))'
 }
+
+demo_containers() { docker ps --quiet --filter "label=com.docker.compose.project=$PROJECTS-demo" "$@" 2>/dev/null || true; }
 
 ensure_demo() {
   export DOCKER_HOST=unix://$SOCKET
@@ -651,8 +659,11 @@ ensure_demo() {
     quiet sh "$SOURCE/compose/demo/image.sh"
   fi
   if [[ ! -e $ETC/secrets/target-here.passphrase ]] && step make_passphrase; then quiet gardien target init here; fi
-  if [[ ! -e $ETC/stacks/demo.yaml ]] && step add_demo; then
-    quiet gardien stack add demo --yes --set "DEMO_PORT=$DEMO_PORT"
+  if [[ ! -e $ETC/stacks/demo.yaml ]]; then
+    if step add_demo; then quiet gardien stack add demo --yes --set "DEMO_PORT=$DEMO_PORT"; fi
+  # As after --uninstall and back again.
+  elif [[ -z $(demo_containers) ]]; then
+    if step start_demo; then quiet gardien stack start demo; fi
   fi
   if ! demo_saved && step first_backup; then quiet gardien backup create demo; fi
 }
@@ -696,10 +707,9 @@ uninstall() {
   if [[ -n $pid ]] && step stop_daemon; then stop "$pid" 900; fi
   if has docker && engine_answers; then
     export DOCKER_HOST=unix://$SOCKET
-    local demo=(--quiet --filter "label=com.docker.compose.project=$PROJECTS-demo")
-    if [[ -n $(docker ps --all "${demo[@]}") ]] && step stop_demo; then
-      docker ps --all "${demo[@]}" | xargs --no-run-if-empty docker rm --force >>"$LOG" 2>&1
-      docker network ls "${demo[@]}" | xargs --no-run-if-empty docker network rm >>"$LOG" 2>&1
+    if [[ -n $(demo_containers --all) ]] && step stop_demo; then
+      demo_containers --all | xargs docker rm --force >>"$LOG" 2>&1
+      docker network rm "$PROJECTS-demo_default" >>"$LOG" 2>&1 || true
     fi
   fi
   pid=$(ours "$RUN/dockerd.pid" dockerd || true)

@@ -10,7 +10,7 @@ cd "$(dirname "$(realpath "$0")")"
 
 export HOME=${HOME:-/root}
 export GARDIEN_TEST_CACHE=${GARDIEN_TEST_CACHE:-$HOME/.cache/gardien-tests}
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore DEBIAN_FRONTEND=noninteractive
 cache=$GARDIEN_TEST_CACHE
 world=tests/world
 
@@ -37,7 +37,7 @@ packages() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "apt-get install ${missing[*]}"
-    quiet apt-get update
+    apt-get update >/dev/null 2>&1 || true  # a broken foreign source is no reason to stop; what is missing shows below
     quiet apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
 }
 
@@ -55,7 +55,10 @@ without_starting_services() {
 }
 
 # The tools gardien itself needs come from its own installer; restic is put aside, away from a gardien on this machine.
-tools() { env -u DOCKER_HOST GARDIEN_PREFIX="$cache/tools" ./install.sh --tools >"$cache/tools.log" 2>&1 || { cat "$cache/tools.log" >&2; die "install.sh --tools failed"; }; }
+tools() {
+    env -u DOCKER_HOST GARDIEN_PREFIX="$cache/tools" ./install.sh --tools >"$cache/tools.log" 2>&1 \
+        || { cat "$cache/tools.log" >&2; die "install.sh --tools failed"; }
+}
 
 environment() {
     local python=/usr/bin/python3 key
@@ -67,12 +70,12 @@ environment() {
         "$python" -m venv "$venv"
         "$venv/bin/python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' >"$venv/build.txt"
         quiet "$venv/bin/pip" install -r "$venv/build.txt" editables
-        quiet "$venv/bin/pip" install --no-build-isolation -e '.[test]'
+        quiet "$venv/bin/pip" install -e '.[test]'
         touch "$venv/ready"
     fi
     touch "$venv"
     find "$cache" -maxdepth 1 -name 'venv-*' -mtime +14 -exec rm -rf {} +
-    # Each time: it compiles the translations and brings the page's scripts into this checkout.
+    # Each time, without fetching anything: it compiles the translations and brings the page's scripts into this checkout.
     quiet "$venv/bin/pip" install --no-deps --no-build-isolation -e .
 }
 
@@ -95,10 +98,23 @@ checks() {
     return "$failed"
 }
 
+# The processes this run started and nobody ended (a daemon of a killed test), known by their environment.
+strays() {
+    local process
+    for process in /proc/[0-9]*; do
+        case ${process#/proc/} in "$$" | "$BASHPID") continue ;; esac
+        ! grep -qzxF "GARDIEN_TEST_RUN=$GARDIEN_TEST_RUN" "$process/environ" 2>/dev/null || echo "${process#/proc/}"
+    done
+}
+
 clean_up() {
+    local left
     trap '' INT TERM
     [ -z "${engine:-}" ] || wait "$engine" 2>/dev/null || true
     "$world/dockerd.sh" stop
+    left=$(strays)
+    # shellcheck disable=SC2086  # several numbers
+    [ -z "$left" ] || kill -KILL $left 2>/dev/null || true
 }
 
 [ "$(id -u)" = 0 ] || die "needs root: it starts a Docker Engine, an SSH server and containers with other owners (sudo ./test.sh)"
@@ -111,8 +127,9 @@ without_starting_services packages
 without_starting_services tools
 command -v dockerd >/dev/null || die "install.sh --tools brought no dockerd"
 
+export GARDIEN_TEST_RUN=$$-$RANDOM
 trap clean_up EXIT
-trap 'exit 143' TERM
+trap '[ -z "${tests:-}" ] || { kill -INT "$tests"; wait "$tests"; }; exit 143' TERM
 # While Python gets ready, the engine starts and the images are made.
 { "$world/dockerd.sh" start && eval "export $("$world/dockerd.sh" env)" && "$world/images/build.sh"; } >"$cache/engine.log" 2>&1 8>&- &
 engine=$!
@@ -124,6 +141,13 @@ wait "$engine" || { cat "$cache/engine.log" >&2; die "cannot prepare the Docker 
 export "$("$world/dockerd.sh" env)"
 
 say "pytest"
-pytest -n 2 "$@" 8>&-
+if [ -t 0 ]; then
+    pytest -n 2 "$@" 8>&-
+else
+    # In the background: only so does bash hear at once that it should stop. pytest then ends as on Ctrl-C.
+    env --default-signal=INT pytest -n 2 "$@" </dev/null 8>&- &
+    tests=$!
+    wait "$tests"
+fi
 # Not before: a line too long must not hide whether the tests pass.
 [ -z "${checks_failed:-}" ] || die "the tests pass, but a check above failed"

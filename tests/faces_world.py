@@ -60,6 +60,7 @@ class World:
     """What the stand-ins show; a test changes it and looks at the faces. `done` tells what was asked of them."""
 
     settings: Settings
+    file: Path  # where the store lies
     store: SqliteStore
     feed: Feed
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -312,8 +313,9 @@ async def make_world(folder: Path, now: datetime | None = None, page: Page | Non
     run = folder / "run"
     run.mkdir(exist_ok=True)
     folders = Folders(run=run, owner=folder / "owner")
-    store = await SqliteStore.open(folder / "gardien.db")
+    file = folder / "gardien.db"
+    store = await SqliteStore.open(file)
     try:
-        yield World(Settings(folders=folders, page=page or Page()), store, Feed(), now=now or datetime.now(UTC))
+        yield World(Settings(folders=folders, page=page or Page()), file, store, Feed(), now=now or datetime.now(UTC))
     finally:
         await store.close()

@@ -464,7 +464,7 @@ class FakeRestic:
     async def _snapshot(self, target: str, snapshot: str) -> tuple[Repository, Found, Leaf, dict[str, Leaf]]:
         repository = await self._open(target)
         if snapshot not in repository.snapshots:
-            raise NotFound("there is no snapshot {snapshot} at the backup target {target}", snapshot=snapshot)
+            raise NotFound("there is no snapshot {snapshot} at the target {target}", snapshot=snapshot, target=target)
         return repository, *repository.snapshots[snapshot]
 
     async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
@@ -473,7 +473,8 @@ class FakeRestic:
         return len(texts), sum(len(text.encode()) for text in texts)
 
     async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
-        if not to.is_absolute() or len(to.parts) < 4 or any(mount.is_relative_to(to) for mount in self._files.mounts):
+        mounted = any(mount.is_relative_to(to) for mount in self._files.mounts)
+        if not to.is_absolute() or ".." in to.parts or len(to.parts) < 4 or mounted:
             raise Refused("will not restore to {folder}", folder=str(to))
         repository, found, top, tree = await self._snapshot(target, snapshot)
         if found.paths != (folder,) or not tree:
@@ -684,7 +685,10 @@ class FakeEngine:
 
 
 class FakeProbes:
-    """The `Probes`: an application answers while any of its containers runs. `pages` are those outside of Docker."""
+    """The `Probes`: an application answers at its stack's own ports while any of its containers runs.
+
+    `pages` are those that answer in any case.
+    """
 
     def __init__(self, docker: FakeDocker, compose: FakeCompose) -> None:
         self._docker = docker
@@ -699,7 +703,8 @@ class FakeProbes:
                 return Answer(False, error.says)
             return judge(stack, probe.expect, printed.encode())
         address = stack.fill(probe.http or probe.tcp or "")
-        runs = any(container.state == "running" for container in self._docker.of(stack.project))
+        at_home = any(f":{port}" in address for port in _ports(stack))
+        runs = at_home and any(container.state == "running" for container in self._docker.of(stack.project))
         page = self.pages.get(address) or (self._docker.apps.get(stack.name, FakeApp()).page if runs else None)
         if page is None:
             return silent(stack)

@@ -53,7 +53,7 @@ def furnish(world: World) -> None:
         saved=timedelta(hours=6, minutes=28),
     )
     world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
-    for hours, subject in ((30.5, "nextcloud"), (6.5, "notes"), (6.4, "nextcloud")):
+    for hours, subject in ((30.5, "nextcloud"), (6.55, "nextcloud"), (6.5, "notes")):
         world.add_job("backup", subject, "done", ago=timedelta(hours=hours))
 
 
@@ -67,7 +67,7 @@ def worry(world: World) -> None:
     """What a bad morning looks like."""
     world.severity = "trouble"
     late = Words.of(N_("{stack} has not been saved for too long"), stack="Nextcloud")
-    world.says = Words.of(N_("Something needs you: {what}."), what=late)  # type: ignore[arg-type]
+    world.says = Words.of(N_("Something needs you: {what}."), what=late)
     nextcloud = world.stacks[0]
     health = replace(nextcloud.health, health="down", says=Words.of(N_("does not run")))
     missed = replace(world.snapshots[0], good=False, why=Words.of(N_("{count} files could not be read"), count=1))
@@ -96,9 +96,7 @@ def worry(world: World) -> None:
         at=4,
         says=Words.of(N_("cannot reach the backup target {target}"), target="box"),
         remedy=Words.of(
-            N_(
-                "Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."
-            )
+            "Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."
         ),
         code="target-unreachable",
         detail="ssh: connect to host box.example port 23: Connection timed out",

@@ -1,81 +1,59 @@
-"""A whole house without Docker, restic or a network: real services, store, files and stacks; the outer neighbours are quiet.
-
-They keep what they are given in a folder, answer as the real ones do, and can be told to hold or to fail.
-"""
+"""A whole house that answers at its socket and page; Docker, restic and the data disk are in memory."""
 
 import asyncio
-import hashlib
+import json
 import shutil
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from gardien.adapters.files import LocalFiles
 from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.adapters.store import SqliteStore
 from gardien.app import household
-from gardien.errors import GardienError, RepositoryMissing
+from gardien.errors import GardienError
 from gardien.faces.server import serve
-from gardien.model.health import Answer, Container, Disk
 from gardien.model.job import Progress
-from gardien.model.manifest import Probe
-from gardien.model.snapshot import Found, Saved
-from gardien.model.stack import Stack
+from gardien.model.snapshot import Saved
+from gardien.model.stack import Recipe
 from gardien.services.house import House
-from gardien.services.ports import OnProgress, World
-from gardien.words import Words
-from ruamel.yaml import YAML
-
+from gardien.services.ports import OnProgress
+from tests.fakes import FakeApp, FakeDocker, FakeFiles, FakeRestic, FakeShelf, neighbours
 from tests.world.box import free_port
 
 COMPOSE = Path(__file__).parents[1] / "compose"
 
 
 @dataclass
-class Quiet:
-    """The neighbours, and what a test tells them. `hold`: a backup's first pass waits at 40 % until it is set."""
+class Notebook(FakeApp):
+    """An application that can be paused and dumped, and says that it is well in every shipped stack's own words."""
 
-    root: Path
-    hold: asyncio.Event = field(default_factory=asyncio.Event)
-    fails: dict[str, GardienError] = field(default_factory=dict)  # "up", "ask", "identity": what is raised there
-    up: set[str] = field(default_factory=set)
-    saved: list[Found] = field(default_factory=list)
-    house: House = field(init=False)
+    paused: bool = False
 
-    def _may_fail(self, what: str) -> None:
-        if what in self.fails:
-            raise self.fails[what]
+    def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
+        if argv[-1] in ("pause", "resume"):
+            self.paused = argv[-1] == "pause"
+        return "INSERT INTO notes VALUES ('a');\nCOMMIT;\n" if argv[-1] == "dump" else ""
+
+    def page(self) -> tuple[int, bytes]:
+        nextcloud = {"installed": True, "maintenance": self.paused, "needsDbUpgrade": False}
+        return 200, json.dumps({"ok": True, "paused": self.paused, **nextcloud}).encode()
 
 
-class QuietRestic:
-    """Copies of folders, under ids like restic's."""
+class SlowRestic(FakeRestic):
+    """Stands still at 40 % of every first pass until `hold` is set, or fails there."""
 
-    def __init__(self, quiet: Quiet) -> None:
-        self._quiet = quiet
-        self._made = quiet.root / "repository"
+    hold: asyncio.Event
+    fails: GardienError | None = None
 
-    def _copy(self, snapshot: str) -> Path:
-        return self._made / snapshot
-
-    async def version(self) -> str:
-        return "0.18.0"
-
-    async def create(self, target: str) -> str:
-        self._made.mkdir()
-        return "ab" * 32
-
-    async def identity(self, target: str) -> str:
-        self._quiet._may_fail("identity")
-        if not self._made.exists():
-            raise RepositoryMissing("there is no repository")
-        return "ab" * 32
-
-    async def save(  # noqa: PLR0913
+    async def save(
         self,
         target: str,
         folder: Path,
@@ -85,120 +63,35 @@ class QuietRestic:
         parent: str | None,
         progress: OnProgress,
     ) -> Saved:
-        files, size = _measure(folder)
-        progress(Progress(size * 2 // 5, size, files * 2 // 5, files, 12_000_000.0, 30.0))
-        if parent is None:
-            await self._quiet.hold.wait()
-        now = datetime.now(UTC)
-        id_ = hashlib.sha256(f"{now}{tags}".encode()).hexdigest()
-        shutil.copytree(folder, self._copy(id_), symlinks=True)
-        self._quiet.saved.insert(0, Found(id_, now, "gardien", tuple(tags), (str(folder),)))
-        return Saved(id_, files, size, size // 2, complete=True)
-
-    async def found(self, target: str, *, tags: Sequence[str]) -> list[Found]:
-        return [each for each in self._quiet.saved if set(tags) <= set(each.tags)]
-
-    async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
-        return _measure(self._copy(snapshot))
-
-    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
-        shutil.copytree(self._copy(snapshot), to, symlinks=True, dirs_exist_ok=True)
-
-    async def forget(self, target: str, snapshots: Sequence[str]) -> None:
-        self._quiet.saved = [each for each in self._quiet.saved if each.id not in snapshots]
-
-    async def unlock(self, target: str) -> None: ...
-
-    async def locks(self, target: str) -> int:
-        return 0
+        if any("live" in tag for tag in tags):
+            if self.fails is not None:
+                raise self.fails
+            progress(Progress(2_000_000_000, 5_000_000_000, 4, 10, 12_000_000.0, 250.0))
+            await self.hold.wait()
+        return await super().save(target, folder, tags=tags, leave_out=leave_out, parent=parent, progress=progress)
 
 
-class QuietCompose:
-    """Stacks that are up when they were told to be."""
+class Shelf(FakeShelf):
+    """Stacks are read from the real disk, where a test may put its own; the owner's choices are in memory."""
 
-    def __init__(self, quiet: Quiet) -> None:
-        self._quiet = quiet
+    real: FileShelf
 
-    async def images(self, stack: Stack) -> dict[str, str]:
-        return {service: "image:1" for service in stack.recipe.services}
+    def recipes(self) -> list[str]:
+        return self.real.recipes()
 
-    async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
-        self._quiet._may_fail("up")
-        self._quiet.up.add(stack.project)
-
-    async def start(self, stack: Stack, services: Sequence[str]) -> None: ...
-
-    async def stop(self, stack: Stack, services: Sequence[str] = ()) -> None:
-        if not services:
-            self._quiet.up.discard(stack.project)
-
-    async def down(self, stack: Stack) -> None:
-        self._quiet.up.discard(stack.project)
-
-    async def run_in(  # noqa: PLR0913
-        self,
-        stack: Stack,
-        service: str,
-        argv: Sequence[str],
-        *,
-        user: str | None = None,
-        output: Path | None = None,
-        input_: Path | None = None,
-        timeout: float | None = None,
-    ) -> str:
-        if output is not None:
-            output.write_text("INSERT INTO notes VALUES ('a');\nCOMMIT;\n")
-        return ""
-
-    async def logs(self, stack: Stack, lines: int = 200) -> str:
-        return "".join(f"app  | line {number} <b>\n" for number in range(lines))
+    async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
+        return await self.real.recipe(name) if folder is None else await super().recipe(name, folder)
 
 
-class QuietEngine:
-    """Every image is here; a stack that is up has one container a service."""
+@dataclass
+class Quiet:
+    """The house, and those of its neighbours that a test turns."""
 
-    def __init__(self, quiet: Quiet) -> None:
-        self._quiet = quiet
-
-    async def ping(self) -> str:
-        self._quiet._may_fail("ping")
-        return "28.0"
-
-    async def containers(self, projects: Sequence[str]) -> list[Container]:
-        here = [project for project in projects if project in self._quiet.up]
-        return [Container(project, project, "app", "running", "healthy", "image:1") for project in here]
-
-    async def image_id(self, image: str) -> str | None:
-        return "sha256:" + "0" * 64
-
-    async def pull(self, image: str, progress: OnProgress) -> None: ...
-
-
-class QuietProbes:
-    """Every application answers what it is asked for."""
-
-    def __init__(self, quiet: Quiet) -> None:
-        self._quiet = quiet
-
-    async def ask(self, stack: Stack, probe: Probe) -> Answer:
-        if error := self._quiet.fails.get("ask"):
-            return Answer(False, error.says)
-        return Answer(True, Words("it answers"))
-
-
-class QuietHost:
-    """A machine with one large disk and free ports."""
-
-    def disk(self, path: Path) -> Disk:
-        return Disk(str(path), 500 * 10**9, 120 * 10**9)
-
-    def port_free(self, address: str, port: int) -> bool:
-        return True
-
-
-def _measure(folder: Path) -> tuple[int, int]:
-    files = [path for path in folder.rglob("*") if not path.is_dir()]
-    return len(files), sum(path.lstat().st_size for path in files if path.is_file())
+    house: House
+    files: FakeFiles
+    restic: SlowRestic
+    docker: FakeDocker
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def write_settings(root: Path, **changes: object) -> Path:
@@ -217,29 +110,24 @@ def write_settings(root: Path, **changes: object) -> Path:
 
 
 @asynccontextmanager
-async def quiet_house(root: Path, shipped: Path = COMPOSE) -> AsyncIterator[Quiet]:
+async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     """Open the house of the settings that lie in `root`, and answer on its socket and port."""
     settings = load_settings(root / "gardien.yaml")
-    for folder in (settings.folders.run, settings.folders.state, settings.secrets):
+    for folder in (settings.folders.run, settings.folders.state):
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    quiet = Quiet(root)
-    quiet.hold.set()
-    files = LocalFiles()
+    real = FileShelf(COMPOSE, settings.folders.owner, LocalFiles())
+    recipes = [await real.recipe(name) for name in real.recipes()]
+    fakes = neighbours(settings, recipes)
+    fakes.docker.apps |= {recipe.name: Notebook() for recipe in recipes}
+    shelf = Shelf(settings, fakes.files, recipes)
+    shelf.real = real
     store = await SqliteStore.open(settings.folders.state / "gardien.db")
     try:
-        world = World(
-            settings=settings,
-            clock=lambda: datetime.now(UTC),
-            store=store,
-            restic=QuietRestic(quiet),
-            compose=QuietCompose(quiet),
-            engine=QuietEngine(quiet),
-            probes=QuietProbes(quiet),
-            host=QuietHost(),
-            files=files,
-            shelf=FileShelf(shipped, settings.folders.owner, files),
-        )
-        quiet.house = household(world)
+        restic = SlowRestic(settings, fakes.files, lambda: datetime.now(UTC))
+        world = replace(fakes.world, store=store, restic=restic, shelf=shelf, clock=lambda: datetime.now(UTC))
+        quiet = Quiet(household(world), fakes.files, restic, fakes.docker)
+        restic.hold = quiet.hold
+        quiet.hold.set()
         async with serve(quiet.house):
             try:
                 yield quiet

@@ -23,9 +23,8 @@ ONLY = {  # library -> the modules that may import it
     "subprocess": {"adapters.process"},
     "apscheduler": {"services.calendar"},
     "docker": {"adapters.engine"},
-    "aiosqlite": {"adapters.store"},
+    "aiosqlite": {"adapters.database"},
     "argon2": {"services.people"},
-    "rich": {"faces.terminal", "faces.follow"},
 }
 
 
@@ -58,7 +57,7 @@ def our_imports() -> dict[str, set[str]]:
 
 
 def room(module: str) -> str:
-    return module.split(".")[0]
+    return module.split(".", maxsplit=1)[0]
 
 
 def test_arrows_only_go_where_they_may() -> None:

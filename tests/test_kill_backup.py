@@ -1,4 +1,4 @@
-"""kill -9 of the daemon at every step of a backup: the application is open again, nothing is held, the next one is good."""
+"""kill -9 of the daemon at every step of a backup: the application is open, nothing is held, the next one is good."""
 
 from pathlib import Path
 

@@ -14,7 +14,6 @@ from gardien import __version__
 from gardien.faces import metrics
 from gardien.model.health import Disk
 from gardien.words import Words
-
 from tests.faces_world import World, make_world
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
@@ -79,8 +78,10 @@ async def test_a_paused_stack_is_not_an_ill_one(world: World) -> None:
 
 async def test_every_metric_is_documented_and_named_by_the_rules(world: World) -> None:
     text = metrics.render(await world.house.overviews.now()).decode()
-    told = {family.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples}
-    rows = re.findall(r"^\| `(gardien_\w+)` \| ([^|]*) \|", DOCS.read_text(), re.MULTILINE)
+    told = {
+        family.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples
+    }
+    rows = re.findall(r"^\| `(gardien_\w+)` \|([^|]*)\|", DOCS.read_text(), re.MULTILINE)
     assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == told
     assert not [name for name in told if name.endswith("_total")], "only counters end so"
     assert all(line.split()[-1] == "gauge" for line in text.splitlines() if line.startswith("# TYPE"))

@@ -43,7 +43,9 @@ def test_lost_to_the_last_byte_and_brought_back(nextcloud: Box, host: SftpHost) 
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before
     box.until_well("nextcloud", 30)
-    answer = json.loads(box.compose("nextcloud", "exec", "-T", "-u", "33", "app", "php", "occ", "status", "--output=json"))
+    answer = json.loads(
+        box.compose("nextcloud", "exec", "-T", "-u", "33", "app", "php", "occ", "status", "--output=json")
+    )
     assert answer["installed"] is True
     assert answer["maintenance"] is False
     assert not (box.data / ".restoring").exists() or not any((box.data / ".restoring").iterdir())

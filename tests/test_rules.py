@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.manifest import Text
 from gardien.model.overview import StackView

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gardien.adapters.store import SqliteStore
 from gardien.errors import NoSpace, Refused
 from gardien.model.plan import Plan, Step
 from gardien.services.feed import Feed
 from gardien.services.runner import Do, Moment, OnPoint, Run, Runner
 from gardien.words import Words
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = ("one", "two", "three", "four")
 

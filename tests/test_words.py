@@ -1,7 +1,7 @@
-"""Every sentence is said in French too, completely, with the same holes and as French is set; and values become words."""
+"""Every sentence is said in French too, with the same holes and set as French is; and values become words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+
 from gardien.faces import present
 from gardien.words import N_, Words
 
@@ -41,8 +42,8 @@ def catalogue(language: str) -> Catalog:
         return read_po(source, language, abort_invalid=True)
 
 
-def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
-    return text if isinstance(text, tuple | list) else (text,)
+def forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (text or "",) if text is None or isinstance(text, str) else tuple(text)
 
 
 def holes(text: str) -> set[str]:
@@ -110,3 +111,150 @@ def test_french_is_set_as_french(fault: str) -> None:
         if entry.id:
             wrong += [text for text in forms(entry.string) if re.search(fault, CODE.sub("", HOLE.sub("x", text)))]
     assert wrong == []
+
+
+# -- values into words
+
+
+NOW = datetime(2026, 3, 3, 9, 12).astimezone()
+
+
+def plain(text: str) -> str:
+    """With ordinary spaces, to be read in a test."""
+    return text.replace(WIDE, " ").replace(NARROW, " ")
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "french"),
+    [
+        (0, "0 files could not be read", "0 fichier n’a pas pu être lu"),
+        (1, "1 file could not be read", "1 fichier n’a pas pu être lu"),
+        (2, "2 files could not be read", "2 fichiers n’ont pas pu être lus"),
+        (48213, "48,213 files could not be read", "48 213 fichiers n’ont pas pu être lus"),
+    ],
+)
+def test_what_is_counted_is_said_rightly(count: int, english: str, french: str) -> None:
+    words = Words.of(N_("{count} files could not be read"), count=count)
+    assert present.say(words, "en") == english
+    assert plain(present.say(words, "fr")) == french
+
+
+def test_a_sentence_can_stand_within_another() -> None:
+    inner = Words.of(N_("{stack} has not been saved for too long"), stack="Notes")
+    words = Words(N_("Something needs you: {what}."), {"what": inner})
+    assert present.say(words, "en") == "Something needs you: Notes has not been saved for too long."
+    assert plain(present.say(words, "fr")).startswith("Quelque chose a besoin de vous : Notes n’a pas")
+
+
+def test_a_sentence_stands_alone() -> None:
+    assert present.sentence(Words.of(N_("done")), "en") == "Done."
+    assert present.sentence(Words.of(N_("done")), "fr") == "C’est fait."
+    assert present.sentence(Words.of(""), "en") == ""
+    assert present.sentence(Words.of(N_("Did you mean “{near}”?"), near="x"), "en") == "Did you mean “x”?"
+
+
+def test_what_nobody_translated_and_what_nobody_filled_is_still_said() -> None:
+    assert present.say(Words.of("a sentence of {year}, {nobody}", year=2026), "fr") == "a sentence of 2026, {nobody}"
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "english", "french"),
+    [
+        (0, "0 B", "0 o"),
+        (999, "999 B", "999 o"),
+        (1_240, "1.2 kB", "1,2 ko"),
+        (99_960_000, "100 MB", "100 Mo"),
+        (999_960_000, "1 GB", "1 Go"),
+        (412 * 10**9, "412 GB", "412 Go"),
+        (1_500 * 10**12, "1,500 TB", "1 500 To"),
+    ],
+)
+def test_sizes(bytes_: int, english: str, french: str) -> None:
+    assert plain(present.size(bytes_, "en")) == english
+    assert plain(present.size(bytes_, "fr")) == french
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "french"),
+    [
+        (0.42, "0.4 s", "0,4 s"),
+        (11.4, "11 s", "11 s"),
+        (120, "2 min", "2 min"),
+        (252, "4 min 12 s", "4 min 12 s"),
+        (3_725, "1 h 02 min", "1 h 02 min"),
+        (3 * 86_400 + 3_600, "3 d 1 h", "3 j 1 h"),
+    ],
+)
+def test_durations(seconds: float, english: str, french: str) -> None:
+    assert plain(present.duration(seconds, "en")) == english
+    assert plain(present.duration(seconds, "fr")) == french
+
+
+@pytest.mark.parametrize(
+    ("hours", "english", "french"),
+    [
+        (-6.5, "this morning at 02:42", "ce matin à 02 h 42"),
+        (4, "this afternoon at 13:12", "cet après-midi à 13 h 12"),
+        (10, "this evening at 19:12", "ce soir à 19 h 12"),
+        (-30.5, "yesterday at 02:42", "hier à 02 h 42"),
+        (17.3, "tomorrow at 02:30", "demain à 02 h 30"),
+        (-78.5, "on Saturday at 02:42", "samedi à 02 h 42"),
+        (-24 * 30, "on 1 February at 09:12", "le 1er février à 09 h 12"),
+        (-24 * 400, "on 27 January 2025 at 09:12", "le 27 janvier 2025 à 09 h 12"),
+    ],
+)
+def test_times(hours: float, english: str, french: str) -> None:
+    then = NOW + timedelta(hours=hours)
+    assert plain(present.when(then, NOW, "en")) == english
+    assert plain(present.when(then, NOW, "fr")) == french
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "french"),
+    [
+        (2, "just now", "à l’instant"),
+        (20, "20 seconds ago", "il y a 20 secondes"),
+        (26 * 3600, "26 hours ago", "il y a 26 heures"),
+        (8 * 86_400, "8 days ago", "il y a 8 jours"),
+    ],
+)
+def test_ages(seconds: float, english: str, french: str) -> None:
+    assert plain(present.age(NOW - timedelta(seconds=seconds), NOW, "en")) == english
+    assert plain(present.age(NOW - timedelta(seconds=seconds), NOW, "fr")) == french
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "french"),
+    [
+        (None, "", ""),
+        (4, "a few seconds left", "encore quelques secondes"),
+        (33, "about 30 seconds left", "encore 30 secondes environ"),
+        (58, "about 1 minute left", "encore 1 minute environ"),
+        (400, "about 7 minutes left", "encore 7 minutes environ"),
+    ],
+)
+def test_time_that_remains(seconds: float | None, english: str, french: str) -> None:
+    assert plain(present.left(seconds, "en")) == english
+    assert plain(present.left(seconds, "fr")) == french
+
+
+def test_nothing_is_complete_before_it_is() -> None:
+    assert present.percent(0.9999, "en") == "99%"
+    assert plain(present.percent(1, "fr")) == "100 %"
+
+
+def test_a_time_in_the_journal_is_said_as_people_here_write_it() -> None:
+    words = Words.of(N_("{stack} is back as of {taken}; it answers; {files} files, all verified"), stack="Notes")
+    utc = NOW.astimezone(UTC)
+    words = Words(words.text, {**words.values, "taken": f"{utc:%Y-%m-%d %H:%M}", "files": 1200})
+    assert plain(present.say(words, "en")).startswith(
+        "Notes is back as of 3 March 2026, 09:12; it answers; 1,200 files"
+    )
+    assert "3 mars 2026, 09 h 12" in plain(present.say(words, "fr"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"), [("fr", "fr"), ("fr_CA", "fr"), ("EN-gb", "en"), ("de", "en"), (None, "en")]
+)
+def test_languages_we_speak(asked: str | None, spoken: str) -> None:
+    assert present.known(asked) == spoken

@@ -118,14 +118,19 @@ def run(config: Path) -> int:
     try:
         settings = load_settings(config)
     except GardienError as error:
-        log.error("%s %s", error.says, error.remedy)
+        _complain(error)
         return 2
     try:
         asyncio.run(_live(settings))
     except GardienError as error:
-        log.error("%s %s", error.says, error.remedy)
+        _complain(error)
         return 1
     return 0
+
+
+def _complain(error: GardienError) -> None:
+    """Why we do not start: the sentence, every mistake there is, what to do."""
+    log.error("%s", "\n".join(filter(None, (str(error.says), error.detail, str(error.remedy)))))
 
 
 async def _live(settings: Settings) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Union
 
-Value = str | int | float
+Value = Union[str, int, float, "Words"]  # a sentence may hold another one: both are said in the reader's language
 
 
 def N_(text: str) -> str:  # noqa: N802  (the name gettext's tools look for)
@@ -25,13 +26,15 @@ class Words:
 
     def as_json(self) -> dict[str, object]:
         """For the store and the wire; `from_json` is the way back."""
-        return {"text": self.text, "values": dict(self.values)}
+        values = {name: value.as_json() if isinstance(value, Words) else value for name, value in self.values.items()}
+        return {"text": self.text, "values": values}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> "Words":
         values = data.get("values", {})
         assert isinstance(values, Mapping)
-        return cls(str(data["text"]), dict(values))
+        inner = {name: cls.from_json(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+        return cls(str(data["text"]), inner)
 
     def __str__(self) -> str:
         return self.text.format_map(self.values)

@@ -238,7 +238,7 @@ async def test_odd_names_are_removed_and_measured(local: LocalFiles, tmp_path: P
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in (b"new\nline", b"\xff\xfe", "né 🌱".encode(), b"-rf", b"*"):
-        Path(os.fsdecode(os.path.join(os.fsencode(tree), name))).write_text("12345")
+        (tree / os.fsdecode(name)).write_text("12345")
     os.mkfifo(tree / "fifo")
     (tree / "link").symlink_to("/etc")
     with socket.socket(socket.AF_UNIX) as listener:

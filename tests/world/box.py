@@ -186,7 +186,8 @@ class Box:
 
     def sql(self, statement: str) -> str:
         """What MariaDB of the Nextcloud stack answers, tab-separated without a header."""
-        inside = 'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb --user=root --default-character-set=utf8mb4 --skip-column-names nextcloud'
+        mariadb = "mariadb --user=root --default-character-set=utf8mb4 --skip-column-names nextcloud"
+        inside = f'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec {mariadb}'
         return self.compose("nextcloud", "exec", "-T", "db", "sh", "-c", inside, input_=statement)
 
     def remove_containers(self) -> None:

@@ -23,7 +23,18 @@ def locks(box: Box, host: SftpHost, cache: Path) -> list[str]:
     """What plain restic says of locks in the repository."""
     repository = next(path.parent for path in host.folder.rglob("config") if (path.parent / "keys").is_dir())
     done = subprocess.run(
-        [RESTIC, "--repo", str(repository), "--password-file", str(box.passphrase), "--cache-dir", str(cache), "--no-lock", "list", "locks"],
+        [
+            RESTIC,
+            "--repo",
+            str(repository),
+            "--password-file",
+            str(box.passphrase),
+            "--cache-dir",
+            str(cache),
+            "--no-lock",
+            "list",
+            "locks",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -40,7 +51,7 @@ def leases(box: Box) -> str:
         if (source := store.with_name(store.name + suffix)).exists():
             shutil.copy(source, copy.with_name(copy.name + suffix))
     done = subprocess.run(
-        ["sqlite3", str(copy), "SELECT * FROM leases"], capture_output=True, text=True, check=True, timeout=20
+        ["sqlite3", str(copy), "SELECT * FROM lease"], capture_output=True, text=True, check=True, timeout=20
     )
     copy.unlink()
     copy.with_name(copy.name + "-wal").unlink(missing_ok=True)

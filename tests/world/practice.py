@@ -55,7 +55,11 @@ def fill(box: Box, files: int = 500) -> str:
         folder = home / f"year {2000 + number % 5}" / ("archiv" if number % 3 else "séances")
         folder.mkdir(parents=True, exist_ok=True)
         name = ODD_NAMES[number % len(ODD_NAMES)]
-        path = folder / (name if len(name) > 200 else f"{number} {name}") if number % 2 else folder / f"{name[:200]}{number}"
+        path = (
+            folder / (name if len(name) > 200 else f"{number} {name}")
+            if number % 2
+            else folder / f"{name[:200]}{number}"
+        )
         path.write_bytes(f"{canary} {number} ".encode() + dice.randbytes(dice.choice((0, 10, 5000, 70_000))))
         mode, owner = dice.choice(MODES), dice.choice(OWNERS)
         if number % 4 == 0:
@@ -116,15 +120,23 @@ def _entry(path: Path, *, timed: bool) -> Entry:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
     else:
         content = f"kind {stat.S_IFMT(info.st_mode):o}"
-    attributes = tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in os.listxattr(path, follow_symlinks=False))
-    return Entry(stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid), info.st_mtime_ns if timed else 0, content, attributes)
+    attributes = tuple(
+        (name, os.getxattr(path, name, follow_symlinks=False)) for name in os.listxattr(path, follow_symlinks=False)
+    )
+    return Entry(
+        stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid), info.st_mtime_ns if timed else 0, content, attributes
+    )
 
 
 def differences(before: dict[str, Entry], after: dict[str, Entry]) -> list[str]:
     """In words, at most twenty."""
     found = [f"missing: {name!r}" for name in before.keys() - after.keys()]
     found += [f"extra: {name!r}" for name in after.keys() - before.keys()]
-    found += [f"{name!r}: {before[name]} -> {after[name]}" for name in before.keys() & after.keys() if before[name] != after[name]]
+    found += [
+        f"{name!r}: {before[name]} -> {after[name]}"
+        for name in before.keys() & after.keys()
+        if before[name] != after[name]
+    ]
     return sorted(found)[:20]
 
 

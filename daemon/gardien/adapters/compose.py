@@ -187,7 +187,7 @@ _NOT_RUNNING: _Meaning = (
     N_("Start the stack (gardien stack start {stack}), then try again."),
 )
 _INSIDE: tuple[tuple[str, _Meaning], ...] = (
-    (r"cannot connect to the docker daemon|error during connect|docker daemon is not running", _NO_DOCKER),
+    (r"(?:failed|cannot) (?:to )?connect to the docker (?:API|daemon)|error during connect", _NO_DOCKER),
     (r"service \"[^\"]+\" is not running|container \S+ is not running|No such container|is restarting", _NOT_RUNNING),
 )
 _OUTSIDE: tuple[tuple[str, _Meaning], ...] = (

@@ -122,11 +122,7 @@ async def _sound(path: Path) -> bool:
 
 
 async def _migrate(db: Connection) -> None:
-    scripts = sorted(
-        (int(each.name.split("_")[0]), each.read_text(encoding="utf-8"))
-        for each in (resources.files("gardien.adapters") / "schema").iterdir()
-        if each.name.endswith(".sql")
-    )
+    scripts = await asyncio.to_thread(_scripts)
     (row,) = await db.execute_fetchall("PRAGMA user_version")
     version = row[0]
     if version > scripts[-1][0]:
@@ -144,6 +140,15 @@ async def _migrate(db: Connection) -> None:
                 if db.in_transaction:
                     await db.execute("ROLLBACK")
                 raise
+
+
+def _scripts() -> list[tuple[int, str]]:
+    """The numbered steps from an empty file to the present format."""
+    return sorted(
+        (int(each.name.split("_")[0]), each.read_text(encoding="utf-8"))
+        for each in (resources.files("gardien.adapters") / "schema").iterdir()
+        if each.name.endswith(".sql")
+    )
 
 
 def _make_private(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +32,9 @@ _PULL_SILENCE = 300  # seconds a registry may say nothing
 class DockerEngine:
     """The `Engine` of a real house. `close()` at the end."""
 
-    def __init__(self, socket: Path) -> None:
-        self._address = f"unix://{socket}"
+    def __init__(self, address: Path) -> None:
+        """`address` is the engine's unix socket; it need not answer yet."""
+        self._socket = address
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="docker")
         self._client: APIClient | None = None
         self._making = threading.Lock()
@@ -107,6 +109,9 @@ class DockerEngine:
     async def _call(self, ask: Callable[[APIClient], T], image: str = "") -> T:
         def work() -> T:
             try:
+                # Where nobody listens docker-py leaves its socket open: knock first.
+                with socket.socket(socket.AF_UNIX) as knock:
+                    knock.connect(str(self._socket))
                 return ask(self._ready())
             except docker.errors.APIError as error:
                 if image:
@@ -132,7 +137,7 @@ class DockerEngine:
             return self._client
 
     def _make(self, timeout: int) -> APIClient:
-        return APIClient(base_url=self._address, version="auto", timeout=timeout)
+        return APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=timeout)
 
 
 class _Layers:

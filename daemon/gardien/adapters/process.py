@@ -149,7 +149,7 @@ async def reap(children: Path, grace: float = _GRACE) -> int:
     tokens = {path.name for path in await asyncio.to_thread(_listed, children)}
     found = await asyncio.to_thread(_alive, tokens)
     for each in found:
-        if each.own_group:
+        if each.leads:
             _signal(each, signal.SIGINT)
     await _sweep(tokens, grace)
     for token in tokens:
@@ -225,13 +225,13 @@ class _Child(asyncio.SubprocessProtocol):
     async def end(self) -> None:
         """End it, kindly first, and wait for it.
 
-        The kind signals go to its own group only: restic keeps its ssh in another, and needs it to take its lock away.
+        It alone is asked, not what it started: restic still needs its ssh to take its lock away.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._exited.done():
                 return
             with suppress(ProcessLookupError):
-                os.killpg(self._transport.get_pid(), number)
+                self._transport.send_signal(number)
             await asyncio.wait({self._exited}, timeout=_GRACE)
         await self._exited
 
@@ -300,13 +300,12 @@ class _Found:
     """A living process of ours."""
 
     pid: int
-    group: int
     session: int
 
     @property
-    def own_group(self) -> bool:
-        """Of the group that the child of ours began with."""
-        return self.group == self.session
+    def leads(self) -> bool:
+        """It is a child of ours, not one that a child started."""
+        return self.pid == self.session
 
 
 def _prepare(record: Path, input_: Path | None, output: Path | None) -> tuple[int, int]:
@@ -355,10 +354,10 @@ def _alive(tokens: set[str]) -> list[_Found]:
         # It may end while we look; and one whose environment is closed to us is not ours.
         with suppress(OSError):
             stat = Path(entry.path, "stat").read_bytes()
-            state, _, group, session, *_ = stat.rpartition(b")")[2].split()
+            state, _, _, session, *_ = stat.rpartition(b")")[2].split()
             if state in b"ZX":
                 continue
-            everyone.append(_Found(int(entry.name), int(group), int(session)))
+            everyone.append(_Found(int(entry.name), int(session)))
             if _tokens(entry.path) & tokens:
                 sessions.add(int(session))
     return [each for each in everyone if each.session in sessions]

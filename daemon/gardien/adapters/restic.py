@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gardien.adapters.restic_args import (
     sftp_option,
     ssh_args,
 )
-from gardien.adapters.restic_errors import nothing, typed
+from gardien.adapters.restic_errors import hopeless, nothing, typed
 from gardien.adapters.restic_lines import Gauge, OnProgress, last_of, message_of
 from gardien.errors import (
     CommandFailed,
@@ -272,7 +273,14 @@ class ResticCli:
         """`patient`: as long as it is at work; else it is a question that has an answer soon."""
         limits = self._settings.limits
         how |= {"silence": float(limits.silence)} if patient else {"timeout": float(limits.command)}
-        return await self._start([*await asyncio.to_thread(self._prepare, target), *args], **how)
+        ssh_log = self._folder / f"{target}.ssh-{secrets.token_hex(4)}"
+        try:
+            return await self._start([*await asyncio.to_thread(self._prepare, target, ssh_log), *args], **how)
+        except Ended as error:
+            outcome, said = error.outcome, await asyncio.to_thread(_read, ssh_log)
+            raise Ended(error.reason, "restic", replace(outcome, stderr=said + outcome.stderr)) from error
+        finally:
+            await asyncio.to_thread(ssh_log.unlink, missing_ok=True)
 
     async def _start(
         self,
@@ -284,12 +292,17 @@ class ResticCli:
         silence: float | None = None,
         ok: Sequence[int] = (0,),
     ) -> Outcome:
+        def complain(line: str) -> bool | None:
+            if hopeless(line):
+                raise Ended("code", "restic", Outcome(1, "", line))
+            return on_complaint(line) if on_complaint is not None else None
+
         return await run(
             [self._settings.programs.restic, *args],
             env={"RESTIC_CACHE_DIR": str(self._cache), "RESTIC_PROGRESS_FPS": "2"},
             children=self._children,
             on_line=on_line,
-            on_complaint=on_complaint,
+            on_complaint=complain,
             timeout=timeout,
             silence=silence,
             ok=ok,
@@ -308,7 +321,7 @@ class ResticCli:
                 target=name,
             ) from None
 
-    def _prepare(self, name: str) -> list[str]:
+    def _prepare(self, name: str, ssh_log: Path) -> list[str]:
         """Write the files a command needs; returns the arguments that name them."""
         target = self._target(name)
         passphrase = self._settings.passphrase(name)
@@ -333,7 +346,7 @@ class ResticCli:
                 )
             known_hosts = self._folder / f"{name}.known_hosts"
             _write(known_hosts, known_host(target))
-            args += sftp_option(ssh_args(target, known_hosts))
+            args += sftp_option(ssh_args(target, known_hosts, ssh_log))
         return args
 
 
@@ -343,6 +356,10 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     fresh.rename(path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
 def _guard(to: Path) -> None:

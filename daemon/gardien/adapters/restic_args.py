@@ -27,8 +27,11 @@ def known_host(target: SftpTarget) -> str:
     return f"{name} {kind} {key}\n"
 
 
-def ssh_args(target: SftpTarget, known_hosts: Path) -> list[str]:
-    """How ssh is called: without this machine's own SSH configuration, without questions, for the host we know only."""
+def ssh_args(target: SftpTarget, known_hosts: Path, log: Path) -> list[str]:
+    """How ssh is called: without this machine's own SSH configuration, without questions, for the host we know only.
+
+    What it has to say goes to `log`: restic often ends before it has passed on ssh's last words.
+    """
     options = {
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -40,7 +43,7 @@ def ssh_args(target: SftpTarget, known_hosts: Path) -> list[str]:
         "ServerAliveCountMax": "4",
         "ConnectTimeout": "20",
     }
-    args = ["-F", "none", "-i", str(target.key).replace("%", "%%")]
+    args = ["-F", "none", "-E", str(log), "-i", str(target.key).replace("%", "%%")]
     for name, value in options.items():
         args += ["-o", f"{name}={value}"]
     return args

@@ -31,6 +31,11 @@ def typed(error: Ended, target: str, *, cache: Path, snapshot: str = "", to: Pat
     return kind(says, remedy, detail=error.detail, target=target, snapshot=snapshot[:8], folder=str(to or ""))
 
 
+def hopeless(line: str) -> bool:
+    """Whether restic may as well be ended: 0.18 often hangs for ever after it has found a full target."""
+    return line.startswith("Save(<") and re.search(_FULL, line, re.IGNORECASE) is not None
+
+
 def nothing(target: str, detail: str = "") -> Damaged:
     """The error for a restore that ended well and restored nothing."""
     return Damaged(
@@ -142,7 +147,7 @@ _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (r"Is there a repository at the following location", _MISSING),
     (r"repository is already locked", _LOCKED),
     (r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", _OTHER_HOST),
-    (r"ssh: .*(Permission denied \(|Too many authentication failures|no matching)|Bad permissions", _REFUSED),
+    (r"Permission denied \(|Too many authentication failures|Unable to negotiate|Bad permissions", _REFUSED),
     (
         r"ssh: (connect to host|Could not resolve)|Connection (refused|timed out|reset|closed)|No route to host"
         r"|Network is unreachable|not responding|Broken pipe|connection lost|unable to start the sftp session"

@@ -204,6 +204,8 @@ class FileShelf:
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise NotFound(
-            N_("there is no stack called {name}"), N_("`gardien stack available` shows those that can be added."), name=name
+            N_("there is no stack called {name}"),
+            N_("`gardien stack available` shows those that can be added."),
+            name=name,
         )
     return name

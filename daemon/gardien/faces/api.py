@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gardien.errors import BadInput, NotFound
 from gardien.faces import asked, wire
-from gardien.faces.asked import Body, Handler
+from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
 from gardien.faces.live import CLOSING
 from gardien.model.fault import Faults
@@ -23,7 +23,7 @@ from gardien.words import N_
 
 ROOT = "/api/v1"
 JOB = ROOT + r"/jobs/{job:\d{1,9}}"
-STACK = ROOT + "/stacks/{name:[a-z][a-z0-9-]{0,30}}"
+STACK = ROOT + "/stacks/{name}"
 SPACING = 0.25  # seconds between two lines of a watched job
 DRY = {"dry_run": bool}
 BEAT = 10.0  # seconds: an empty line tells that the daemon is still there
@@ -267,37 +267,29 @@ def routes(house: House) -> list[web.RouteDef]:
     """Every route, with its full path."""
     api = Api(house)
     return [
-        _get(f"{ROOT}/status", api.status),
-        _get(f"{ROOT}/stacks", api.stacks),
-        _get(f"{ROOT}/stacks/available", api.available),
-        _get(STACK, api.stack),
-        _get(f"{STACK}/logs", api.logs),
-        _get(f"{STACK}/first-login", api.first_login),
-        _get(f"{ROOT}/jobs", api.jobs),
-        _get(JOB, api.job),
-        _get(f"{JOB}/watch", api.watch),
-        _get(f"{ROOT}/snapshots", api.snapshots),
-        _get(f"{ROOT}/alerts", api.alerts),
-        _post(f"{ROOT}/stacks", api.add),
-        _post(f"{STACK}/start", api.start),
-        _post(f"{STACK}/stop", api.stop),
-        _post(f"{STACK}/remove", api.remove),
-        _post(f"{ROOT}/backups", api.back_up),
-        _post(f"{ROOT}/restores", api.restore),
-        _post(f"{JOB}/cancel", api.cancel),
-        _post(ROOT + "/targets/{target}/init", api.init),
-        _post(ROOT + "/targets/{target}/test", api.test),
-        _post(f"{ROOT}/users/link", api.link),
-        _post(f"{ROOT}/users/password", api.password),
+        web.get(f"{ROOT}/status", api.status),
+        web.get(f"{ROOT}/stacks", api.stacks),
+        web.get(f"{ROOT}/stacks/available", api.available),
+        web.get(STACK, api.stack),
+        web.get(f"{STACK}/logs", api.logs),
+        web.get(f"{STACK}/first-login", api.first_login),
+        web.get(f"{ROOT}/jobs", api.jobs),
+        web.get(JOB, api.job),
+        web.get(f"{JOB}/watch", api.watch),
+        web.get(f"{ROOT}/snapshots", api.snapshots),
+        web.get(f"{ROOT}/alerts", api.alerts),
+        web.post(f"{ROOT}/stacks", api.add),
+        web.post(f"{STACK}/start", api.start),
+        web.post(f"{STACK}/stop", api.stop),
+        web.post(f"{STACK}/remove", api.remove),
+        web.post(f"{ROOT}/backups", api.back_up),
+        web.post(f"{ROOT}/restores", api.restore),
+        web.post(f"{JOB}/cancel", api.cancel),
+        web.post(ROOT + "/targets/{target}/init", api.init),
+        web.post(ROOT + "/targets/{target}/test", api.test),
+        web.post(f"{ROOT}/users/link", api.link),
+        web.post(f"{ROOT}/users/password", api.password),
     ]
-
-
-def _get(path: str, handler: Handler) -> web.RouteDef:
-    return web.get(path, asked.spoken(handler))
-
-
-def _post(path: str, handler: Handler) -> web.RouteDef:
-    return web.post(path, asked.spoken(handler))
 
 
 async def _answer(

@@ -1,14 +1,12 @@
-"""What a program asks of the API, checked before anybody acts on it; and what it is told when that goes wrong."""
+"""What a program asks of the API, checked before anybody acts on it."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from gardien.errors import BadInput, GardienError, Refused
-from gardien.faces import wire
+from gardien.errors import BadInput, Refused
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import SCREEN
 from gardien.model.fault import Fault, Faults, nearest
@@ -22,22 +20,7 @@ SHAPES: Mapping[type, str] = {
     dict: N_("{field} must be an object"),
 }
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = Mapping[str, Any]
-
-
-def spoken(handler: Handler) -> Handler:
-    """What goes wrong becomes JSON in the reader's language."""
-
-    @wraps(handler)
-    async def wrapped(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except GardienError as error:
-            status = wire.STATUS.get(error.code, 500)
-            return web.json_response({"error": wire.error(error, language(request))}, status=status)
-
-    return wrapped
 
 
 def language(request: web.Request) -> str:

@@ -149,7 +149,7 @@ async def login(request: web.Request) -> web.Response:
             OWNER, await _text(request, "password"), request.remote or ""
         )
     except Busy as busy:
-        return await _login_page(request, onward, wait=max(1, int(busy.says.values.get("seconds", 60))))
+        return await _login_page(request, onward, wait=max(1, int(str(busy.says.values.get("seconds", 60)))))
     if user is None:
         return await _login_page(request, onward, wrong=True)
     await _enter(request, user, "password")

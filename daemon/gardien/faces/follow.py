@@ -81,7 +81,7 @@ class _Plain:
     def show(self, job: dict[str, Any]) -> None:
         done = job["progress"]["fraction"] // QUARTER if job["progress"] else 0
         here = (job["state"], job["step"], done)
-        if here != self._told and not job["over"]:
+        if here != self._told and job["step"] and not job["over"]:
             click.echo(self._terminal.present_step(job))
             self._told = here
 

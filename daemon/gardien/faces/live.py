@@ -12,12 +12,15 @@ from aiohttp import web
 from gardien.errors import GardienError
 from gardien.faces import auth, pages
 from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.screen import prose
 from gardien.model.overview import JobView
 
 log = logging.getLogger(__name__)
 
 SPACING = 0.5  # seconds between two looks
 BEAT = 15.0  # seconds: a comment keeps the line open, ages are told anew, a dead session ends
+
+ALOUD = "said"  # the house's sentence once more, for those who have the page read to them: when it changes
 
 CLOSING = web.AppKey("closing", asyncio.Event)
 
@@ -63,9 +66,11 @@ async def _home(request: web.Request) -> list[Piece]:
     context = shown.context()
     screen = request.app[SCREEN]
     seen = screen.text("seen.html", shown.language, **context)
+    said = str(prose(shown.overview.says, shown.language))
     return [
         _piece(request, "home", "home_live.html", context),
         Piece("seen", seen, seen),
+        Piece(ALOUD, said, said),
         *_moving(request, shown.overview.jobs, context),
     ]
 
@@ -111,7 +116,7 @@ async def _stream(
     request: web.Request, response: web.StreamResponse, draw: Draw, pieces: list[Piece], woken: asyncio.Event
 ) -> None:
     closing = request.app[CLOSING]
-    sent: dict[str, str] = {}
+    sent = {piece.event: piece.mark for piece in pieces if piece.event == ALOUD}  # nothing new yet
     loop = asyncio.get_running_loop()
     beat = loop.time() + BEAT
     while not closing.is_set():
@@ -187,4 +192,4 @@ def prepare(app: web.Application) -> None:
 
 def routes() -> list[web.RouteDef]:
     """The one stream."""
-    return [web.get("/live", live)]
+    return [web.get("/live", live, allow_head=False)]

@@ -49,4 +49,4 @@ def _line(terminal: Terminal, what: str, error: GardienError | None) -> None:
         click.echo(f"{click.style('ok', fg='green')}  {sentence(what)}")
     else:
         click.echo(f"{click.style('!!', fg='red')}  {sentence(what)}")
-        terminal.error(error)
+        terminal.error(error, err=False, margin="    ")

@@ -21,6 +21,7 @@ from gardien.words import N_, Value, Words
 
 LANGUAGES = ("en", "fr")
 DOMAIN = "gardien"
+STALE = 60.0  # seconds: files installed together are not written in one moment
 LOCALE = Path(__file__).parent.parent / "locale"
 
 HEALTH: Mapping[Health, str] = MappingProxyType(
@@ -76,10 +77,10 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 @cache
 def catalogue(language: str) -> NullTranslations:
-    """The translations into `language`; where no `.mo` was built, or an older one, the `.po` is read."""
+    """The translations into `language`; where no `.mo` was built, or long before its `.po`, the latter is read."""
     written = LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po"
     compiled = written.with_suffix(".mo")
-    if written.exists() and (not compiled.exists() or compiled.stat().st_mtime < written.stat().st_mtime):
+    if written.exists() and (not compiled.exists() or compiled.stat().st_mtime + STALE < written.stat().st_mtime):
         fresh = io.BytesIO()
         with written.open("rb") as source:
             write_mo(fresh, read_po(source))

@@ -1,5 +1,6 @@
 """The daemon's door: one application behind a unix socket and a TCP port, and what holds for every request."""
 
+import asyncio
 import errno
 import logging
 import os
@@ -158,7 +159,8 @@ async def serve(house: House) -> AsyncIterator[None]:
     """Answer on the unix socket and on the page's port. Raises PortTaken, BadInput."""
     page = house.settings.page
     path = house.settings.socket
-    runner = web.AppRunner(make_app(house), access_log=None, shutdown_timeout=5)
+    app = make_app(house)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     try:
         await web.SockSite(runner, _unix_socket(path)).start()
@@ -166,6 +168,7 @@ async def serve(house: House) -> AsyncIterator[None]:
             await web.TCPSite(runner, page.address.strip("[]"), page.port).start()
         except OSError as error:
             raise _cannot_listen(page, error) from error
+        await asyncio.to_thread(app[SCREEN].warm)
         yield
     finally:
         await runner.cleanup()

@@ -101,7 +101,8 @@ class Session:
 
     def ask(self, question: str) -> bool:
         """Whether the person agrees; anything but a yes is a no."""
-        answer = click.prompt(f"{question} [{self.terminal.tr(N_('y/N'))}]", default="", show_default=False)
+        choice = self.terminal.tr(N_("y/N"))
+        answer = click.prompt(f"{question} [{choice}]", default="", show_default=False)
         return str(answer).strip().lower() in YES
 
 

@@ -18,6 +18,7 @@ Data = dict[str, Any]
 
 COLOURS = {"calm": "green", "notice": "yellow", "trouble": "red"}
 HEALTH_COLOURS = {"well": "green", "ailing": "red", "down": "red"}
+LAST = 8  # lines that are shown of what a command printed
 NARROW = 40  # columns below which a line is not cut any more
 
 
@@ -54,18 +55,17 @@ class Terminal:
 
     # -- errors
 
-    def error(self, error: GardienError) -> None:
-        """What cannot be done and why, every single mistake, the remedy."""
-        words = [error.says, error.remedy]
-        says, remedy = (sentence(present.say(each, self.language)) for each in words)
-        click.secho(says, fg="red", err=True)
-        for place, what, cure in self._faults(error):
-            click.echo(f"  {place}: {what}\n      {cure}", err=True)
-        if error.detail and not self._faults(error):
-            for line in error.detail.splitlines()[-8:]:
-                click.echo(f"  | {line}", err=True)
+    def error(self, error: GardienError, *, err: bool = True, margin: str = "") -> None:
+        """What cannot be done and why, every single mistake, the remedy. On standard error, unless `err` is false."""
+        says, remedy = (sentence(present.say(words, self.language)) for words in (error.says, error.remedy))
+        click.secho(margin + says, fg="red", err=err)
+        faults = self._faults(error)
+        for place, what, cure in faults:
+            click.echo(f"{margin}  {place}: {what}\n{margin}      {cure}", err=err)
+        for line in [] if faults else error.detail.splitlines()[-LAST:]:
+            click.echo(f"{margin}  | {line}", err=err)
         if remedy:
-            click.echo(remedy, err=True)
+            click.echo(margin + remedy, err=err)
 
     def _faults(self, error: GardienError) -> list[tuple[str, str, str]]:
         if isinstance(error, Faults) and error.detail:
@@ -97,17 +97,20 @@ class Terminal:
             click.echo()
             table([(self.tr(N_("Disk")), self.tr(N_("Free"))), *(self._disk_row(disk) for disk in data["disks"])])
         if data["jobs"]:
-            click.echo(f"\n{self.tr(N_('Under way'))}")
+            self._heading(N_("Under way"))
             for job in data["jobs"]:
                 click.echo(f"  {job['id']}: {job['title']}: {self.present_step(job)}")
         if data["alerts"]:
-            click.echo(f"\n{self.tr(N_('Needs attention'))}")
+            self._heading(N_("Needs attention"))
             for alert in data["alerts"]:
                 click.secho(f"  ! {sentence(alert['says'])}", fg=COLOURS[alert["severity"]])
                 if alert["remedy"]:
                     click.echo(f"    {sentence(alert['remedy'])}")
         if data["seen"] is None:
-            click.echo(f"\n{self.tr(N_('gardien has just started and has not looked at anything yet.'))}")
+            self._heading(N_("gardien has just started and has not looked at anything yet."))
+
+    def _heading(self, text: str) -> None:
+        click.echo("\n" + self.tr(text))
 
     def _stack_row(self, stack: Data, now: datetime) -> Sequence[str]:
         health = stack["health"]
@@ -138,10 +141,10 @@ class Terminal:
     def available(self, stacks: Sequence[Data]) -> None:
         """The stacks that can be added."""
         for stack in stacks:
-            note = f" {self.tr(N_('(added)'))}" if stack["added"] else ""
+            note = " " + self.tr(N_("(added)")) if stack["added"] else ""
             if "error" in stack:
-                click.secho(f"{stack['name']}{note}: {sentence(stack['error']['says'])}", fg="red")
-                self.error(Told({**stack["error"], "says": "", "remedy": ""}))
+                click.echo(f"{stack['name']}{note}:")
+                self.error(Told(stack["error"]), err=False, margin="  ")
             else:
                 click.echo(f"{stack['name']}{note}: {stack['summary']}")
 
@@ -179,7 +182,7 @@ class Terminal:
         for text in (job["says"], job["remedy"]):
             if text:
                 click.echo(sentence(text))
-        for line in job["detail"].splitlines()[-8:]:
+        for line in job["detail"].splitlines()[-LAST:]:
             click.echo(f"  | {line}")
 
     def snapshots(self, snapshots: Sequence[Data]) -> None:
@@ -213,7 +216,7 @@ class Terminal:
             for detail in step["details"]:
                 click.echo(f"      {detail}")
             if step["undo"]:
-                click.echo(f"      {self.tr(N_('if it fails: {undo}'), undo=step['undo'])}")
+                click.echo("      " + self.tr(N_("if it fails: {undo}"), undo=step["undo"]))
 
     def first_login(self, login: Data) -> None:
         """Where a new stack is, and what opens it."""

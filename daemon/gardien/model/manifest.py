@@ -114,7 +114,7 @@ class Probe(Closed):
 
 
 class Action(Closed):
-    """One thing to do to a running stack: `exec` in a service, `wait` for a probe's word, `stop` or `start` services."""
+    """One thing to do to a running stack: `exec` in a service, `wait` for a probe, `stop` or `start` services."""
 
     exec_: Annotated[Service | None, Field(alias="exec")] = None
     user: str | None = None

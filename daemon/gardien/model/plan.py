@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order. After a crash at or past the step named `onward` the job goes forward; before it, it is undone."""
+    """Steps in order. A job that dies at or past the step named `onward` goes on at the next start; before, it is undone."""
 
     kind: Kind
     subject: str  # the stack

@@ -42,9 +42,7 @@ def owed(
                 Owed(
                     f"stack:{stack.name}",
                     "trouble",
-                    Words.of(
-                        N_("{stack} is not well: {why}"), stack=stack.title.en, why=str(stack.health.says)
-                    ),
+                    Words.of(N_("{stack} is not well: {why}"), stack=stack.title.en, why=stack.health.says),
                     Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
                 )
             )
@@ -53,7 +51,9 @@ def owed(
             f"backup-late:{stack.name}",
             "trouble",
             Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.en),
-            Words.of(N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name),
+            Words.of(
+                N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name
+            ),
         )
         for stack in stacks
         if stack.late
@@ -92,13 +92,13 @@ def sentence(stacks: Sequence[StackView], alerts: Sequence[Alert]) -> tuple[Seve
     """What a person reads first."""
     troubles = [alert for alert in alerts if alert.severity == "trouble"]
     if troubles:
-        return "trouble", Words.of(N_("Something needs you: {what}."), what=str(troubles[0].says))
+        return "trouble", Words.of(N_("Something needs you: {what}."), what=troubles[0].says)
     if not stacks:
         return "calm", Words.of(N_("gardien is ready; no application has been added yet."))
     if any(stack.health.health == "unknown" for stack in stacks):
         return "notice", Words.of(N_("gardien has just started and is looking around."))
     if alerts:
-        return "notice", Words.of(N_("Everything runs; one thing wants a look: {what}."), what=str(alerts[0].says))
+        return "notice", Words.of(N_("Everything runs; one thing wants a look: {what}."), what=alerts[0].says)
     if any(stack.health.health in ("starting", "paused") for stack in stacks):
         return "notice", Words.of(N_("Something is being done; all will be back in a moment."))
     if any(stack.newest_good is None for stack in stacks):

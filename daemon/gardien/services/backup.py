@@ -235,7 +235,7 @@ class _Backup:
                 N_("this backup of {stack} is incomplete and does not count: {why}"),
                 N_("The former backups are untouched. Look at the disk and at the application, then back up again."),
                 stack=stack,
-                why=str(why),
+                why=why,
             )
 
     async def _tidy(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""What happens by itself: the nightly backup, and clearing away what a restore replaced. The only apscheduler import."""
+"""What happens by itself: the nightly backup, clearing away what a restore replaced. The only apscheduler import."""
 
 import logging
 from datetime import datetime, timedelta
@@ -69,7 +69,7 @@ class Calendar:
                 await self._back_up(stack.name)
 
     async def _back_up(self, stack: str) -> None:
-        under_way = [job for job in await self._world.store.jobs(open_only=True, subject=stack)]
+        under_way = await self._world.store.jobs(open_only=True, subject=stack)
         if any(job.plan.kind == "backup" for job in under_way):
             return
         try:

@@ -23,7 +23,7 @@ async def look(world: World) -> bool:
     if mark is None or mark.strip() != known:
         raise DiskMissing(
             N_("the data disk is not there: {folder} does not bear gardien's mark"),
-            N_("Plug the disk in and mount it at {folder}. If it is lost and a new one takes its place, add --new-disk."),
+            N_("Plug the disk in and mount it at {folder}. If it is lost and a new one is in its place: --new-disk."),
             folder=str(folder),
         )
     return True

@@ -28,7 +28,7 @@ class Store(Protocol):
         """Newest first; with `open_only` those that have not ended, oldest first."""
         ...
 
-    async def mark_job(  # noqa: PLR0913
+    async def mark_job(
         self,
         job: int,
         state: JobState,
@@ -113,7 +113,7 @@ class Restic(Protocol):
         """The repository's id. Raises RepositoryMissing, WrongPassphrase, TargetUnreachable, TargetRefuses."""
         ...
 
-    async def save(  # noqa: PLR0913
+    async def save(
         self,
         target: str,
         folder: Path,
@@ -131,13 +131,13 @@ class Restic(Protocol):
         ...
 
     async def contents(self, target: str, snapshot: str) -> tuple[int, int]:
-        """How many files and bytes the snapshot lists (regular files, symlinks and other non-folders; bytes of files)."""
+        """How many files (all but folders) and bytes (of regular files) the snapshot lists."""
         ...
 
     async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
         """Restore what lies under `folder` in the snapshot straight into `to`, reading it all back to verify it.
 
-        What was there by an earlier, interrupted try is completed; anything but success raises Damaged or a target's error.
+        What an earlier, interrupted try left is completed; anything but success raises Damaged or a target's error.
         """
         ...
 
@@ -253,7 +253,7 @@ class Files(Protocol):
 
 
 class Shelf(Protocol):
-    """Reads what the owner and the stacks' authors wrote. Raises BadInput with file, line and remedy for every fault."""
+    """Reads what the owner and the stacks' authors wrote. Raises BadInput with file, line, remedy of each fault."""
 
     def recipes(self) -> list[str]:
         """Names of the stacks that can be added, shipped ones and the owner's own."""

@@ -26,9 +26,7 @@ async def carry_out(world: World, stack: Stack, actions: Sequence[Action]) -> No
             await world.compose.start(stack, action.start)
 
 
-async def _until(
-    world: World, stack: Stack, name: str, json: Mapping[str, bool | int | str], timeout: float
-) -> None:
+async def _until(world: World, stack: Stack, name: str, json: Mapping[str, bool | int | str], timeout: float) -> None:
     probe = stack.manifest.probes[name]
     if json:
         probe = probe.model_copy(update={"expect": Expectation.model_validate({"json": dict(json)})})
@@ -60,6 +58,6 @@ async def patiently(
                 N_("`gardien stack logs {stack}` shows what it says itself."),
                 stack=stack.name,
                 minutes=max(1, round(patience / 60)),
-                why=str(unwell[0].says),
+                why=unwell[0].says,
             )
         await asyncio.sleep(ASK_EVERY)

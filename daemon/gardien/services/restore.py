@@ -106,7 +106,9 @@ class _Restore:
         await world.engine.ping()
         await self._targets.opened(target)
         wanted = run.text("snapshot")
-        found = [each for each in await world.restic.found(target, tags=tags(name, "final")) if each.id.startswith(wanted)]
+        found = [
+            each for each in await world.restic.found(target, tags=tags(name, "final")) if each.id.startswith(wanted)
+        ]
         if not found or (wanted and len(found) > 1):
             raise NotFound(
                 N_("target {target} holds no backup of {stack} that begins with “{snapshot}”"),

@@ -310,7 +310,7 @@ class Runner:
                 await asyncio.sleep(pause)
         return await undo(run)
 
-    async def _end(
+    async def _end(  # noqa: PLR0917
         self,
         job: int,
         state: JobState,

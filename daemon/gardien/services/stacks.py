@@ -42,7 +42,9 @@ class Stacks:
 
     async def all(self) -> list[Stack]:
         """The added ones, by name."""
-        return [await self._built(name, chosen) for name, chosen in sorted((await self._world.shelf.all_chosen()).items())]
+        return [
+            await self._built(name, chosen) for name, chosen in sorted((await self._world.shelf.all_chosen()).items())
+        ]
 
     async def get(self, name: str) -> Stack:
         """Raises NotFound."""
@@ -50,7 +52,9 @@ class Stacks:
         if chosen is None:
             raise NotFound(
                 N_("there is no stack called {stack} here"),
-                N_("`gardien stack list` shows those that are here, `gardien stack available` those that can be added."),
+                N_(
+                    "`gardien stack list` shows those that are here, `gardien stack available` those that can be added."
+                ),
                 stack=name,
             )
         return await self._built(name, chosen)

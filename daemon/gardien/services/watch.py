@@ -1,6 +1,7 @@
 """The watchman: looks at every stack and disk, writes down what changed, opens and closes alerts."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from gardien.model.job import Job
 from gardien.model.stack import Stack
 from gardien.rules import verdict
 from gardien.rules.health import Seen, health_of
-from gardien.services import recipes
+from gardien.services import disk, recipes
 from gardien.services.feed import Feed
 from gardien.services.overview import Overviews
 from gardien.services.ports import World
@@ -53,7 +54,6 @@ class Watch:
 
     async def run(self) -> None:
         """Look, for ever."""
-        asyncio.current_task()
         listener = asyncio.create_task(self._look_when_a_job_moves())
         try:
             while True:
@@ -62,10 +62,8 @@ class Watch:
                 except Exception:
                     log.exception("a look at the house failed")
                 self._hurry.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), TICK)
-                except TimeoutError:
-                    pass
         finally:
             listener.cancel()
 
@@ -74,6 +72,7 @@ class Watch:
             if topic == "job":
                 for memory in self._memory.values():
                     memory.asked.clear()
+                self._disks_at = float("-inf")
                 self._hurry.set()
 
     async def look(self) -> None:
@@ -158,7 +157,9 @@ class Watch:
             return
         self._disks_at = clock
         folders = self._world.settings.folders
-        disks = [self._world.host.disk(folders.data), self._world.host.disk(folders.state)]
+        disks = [self._world.host.disk(folders.state)]
+        if await self._world.store.noted(disk.NOTE) is not None:  # before the first stack there is nothing to miss
+            disks.insert(0, self._world.host.disk(folders.data))
         await self._world.store.set_disks(disks, self._world.clock())
 
     async def _settle_alerts(self, *, docker_answers: bool) -> None:

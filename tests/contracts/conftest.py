@@ -1,0 +1,28 @@
+"""Repositories that many tests share: opening one costs restic most of a second, making one more."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.grounds import Ground, ready
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository in a folder; every test saves under a tag of its own."""
+    with ready("folder", tmp_path_factory.mktemp("folder")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository behind an SSH server."""
+    with ready("sftp", tmp_path_factory.mktemp("sftp")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository in memory."""
+    with ready("fake", tmp_path_factory.mktemp("fake")) as made:
+        yield made

@@ -1,0 +1,134 @@
+"""Where the contract of repositories is tried: a folder, an SSH server, and memory."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.restic import ResticCli
+from gardien.model.job import Progress
+from gardien.model.settings import Folders, Limits, LocalTarget, Programs, Settings, SftpTarget
+from gardien.model.snapshot import Saved
+from gardien.services.ports import Files, Restic
+from tests.fakes import FakeClock, FakeFiles, FakeRestic, Leaf
+from tests.world.box import RESTIC
+from tests.world.sftp import SftpHost
+
+ME = (os.getuid(), os.getgid())
+
+
+@dataclass
+class Ground:
+    """Repositories with a target called `host`, and the files they save."""
+
+    settings: Settings
+    restic: Restic
+    files: Files
+    root: Path
+    repository: Path | None = None  # where it lies on this machine
+    host: SftpHost | None = None
+
+    async def fill(self, name: str, **texts: str) -> Path:
+        """A folder with these files; `__` in a name stands for a slash."""
+        folder = self.root / "data" / name
+        await self.files.make_folder(folder, ME, 0o755)
+        for place, text in texts.items():
+            file = folder.joinpath(*place.split("__"))
+            await self.files.make_folder(file.parent, ME, 0o755)
+            await self.files.write(file, text)
+        return folder
+
+    async def save(self, folder: Path, *tags: str, leave_out: tuple[str, ...] = (), parent: str | None = None) -> Saved:
+        """One pass; the progress it told must make sense."""
+        told: list[Progress] = []
+        saved = await self.restic.save(
+            "host", folder, tags=tags, leave_out=leave_out, parent=parent, progress=told.append
+        )
+        forward(told)
+        return saved
+
+    async def bring_back(self, snapshot: str, folder: Path, to: Path) -> None:
+        told: list[Progress] = []
+        await self.restic.bring_back("host", snapshot, str(folder), to, told.append)
+        forward(told)
+
+
+def forward(told: list[Progress]) -> None:
+    """Progress never goes back, and ends at the end."""
+    assert told, "nothing was told"
+    for former, later in pairwise(told):
+        assert later.bytes_done >= former.bytes_done
+        assert later.files_done >= former.files_done
+    assert told[-1].bytes_done == told[-1].bytes_total
+    assert told[-1].fraction == 1.0
+
+
+def settings_in(root: Path, target: LocalTarget | SftpTarget, **limits: Any) -> Settings:
+    return Settings(
+        name="practice",
+        folders=Folders(data=root / "data", state=root / "state", run=root / "run", owner=root / "owner"),
+        programs=Programs(restic=RESTIC),
+        targets={"host": target},
+        # Patience below what a person may choose: tests wait for its end.
+        limits=Limits.model_construct(**{**Limits().model_dump(), **limits}),
+    )
+
+
+def sftp_target(host: SftpHost, folder: str = "practice backups") -> SftpTarget:
+    return SftpTarget(
+        kind="sftp",
+        host=host.address,
+        port=host.port,
+        user=host.user,
+        folder=folder,
+        key=host.client_key,
+        host_key=host.host_key_line,
+    )
+
+
+def at(root: Path, target: LocalTarget | SftpTarget, **limits: Any) -> Ground:
+    """A ground with the real restic, its passphrase written, its repository not yet made."""
+    root.mkdir(parents=True, exist_ok=True)
+    settings = settings_in(root, target, **limits)
+    settings.secrets.mkdir(parents=True)
+    settings.passphrase("host").write_text("correct horse battery staple\n")
+    repository = target.folder if isinstance(target, LocalTarget) else None
+    return Ground(settings, ResticCli(settings), LocalFiles(), root, repository)
+
+
+@contextmanager
+def ground(kind: str, root: Path, **limits: Any) -> Iterator[Ground]:
+    """A fresh one, of the kind "folder", "sftp" or "fake". No repository is made yet."""
+    if kind == "folder":
+        (root / "disk").mkdir(parents=True)
+        yield at(root, LocalTarget(kind="local", folder=root / "disk" / "repo sitory"), **limits)
+    elif kind == "sftp":
+        with SftpHost(root / "host") as host:
+            # A space in every path that ssh is told of.
+            key = root / "a room" / "a key"
+            key.parent.mkdir()
+            key.write_text(host.client_key.read_text())
+            key.chmod(0o600)
+            made = at(key.parent, sftp_target(host).model_copy(update={"key": key}), **limits)
+            made.host, made.repository = host, host.folder / "practice backups"
+            yield made
+    else:
+        settings = settings_in(root, LocalTarget(kind="local", folder=root / "repository"), **limits)
+        files = FakeFiles(FakeClock())
+        for folder in (root, settings.secrets):
+            files.put(folder, Leaf(None, 0o700))
+        files.put(settings.passphrase("host"), Leaf("correct horse battery staple\n", 0o600))
+        yield Ground(settings, FakeRestic(settings, files, FakeClock()), files, root)
+
+
+@contextmanager
+def ready(kind: str, root: Path, **limits: Any) -> Iterator[Ground]:
+    """The same with its repository made."""
+    with ground(kind, root, **limits) as made:
+        asyncio.run(made.restic.create("host"))
+        yield made

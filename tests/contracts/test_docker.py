@@ -1,0 +1,249 @@
+"""What every Docker keeps to, through Compose and through the engine's API: the real one and the one in memory."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gardien.adapters.compose import ComposeCli
+from gardien.adapters.engine import DockerEngine
+from gardien.errors import CommandFailed, DiskMissing, DockerDown, GardienError, NotFound, NotHealthy, PortTaken
+from gardien.model.job import Progress
+from gardien.model.settings import Docker, Programs
+from gardien.model.stack import Stack
+from tests.contracts.docks import GONE, IMAGE, Dock, fake_dock, label, real_dock
+from tests.contracts.registry import registry
+from tests.world.box import docker
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Dock]:
+    with real_dock(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Dock:
+    return fake_dock(tmp_path)
+
+
+@pytest.fixture(params=["real", "fake"])
+def dock(request: pytest.FixtureRequest) -> Dock:
+    made: Dock = request.getfixturevalue(request.param)
+    return made
+
+
+RUNNING = {"web": ("running", "healthy"), "side": ("running", "")}
+
+
+def plain(states: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {service: state for service, (state, _) in states.items()}
+
+
+async def test_the_life_of_a_stack(dock: Dock) -> None:
+    stack = await dock.deploy(dock.stack())
+    compose, engine = dock.compose, dock.engine
+    assert await compose.images(stack) == {"web": IMAGE, "side": IMAGE}
+    assert await engine.containers([stack.project]) == []
+    await compose.up(stack)
+    containers = await engine.containers([stack.project, "somebody-else"])
+    assert {(each.project, each.service, each.state, each.image) for each in containers} == {
+        (stack.project, "web", "running", IMAGE),
+        (stack.project, "side", "running", IMAGE),
+    }
+    assert next(each for each in containers if each.service == "web").health == "healthy"
+    await compose.up(stack)
+    assert {each.id for each in await engine.containers([stack.project])} == {each.id for each in containers}
+
+    assert await compose.run_in(stack, "side", ["echo", "hello", "é $HOME"]) == "hello é $HOME\n"
+    await dock.files.write(stack.home / "in", "what goes in\n")
+    assert await compose.run_in(stack, "side", ["cat"], input_=stack.home / "in") == "what goes in\n"
+    out = stack.home / "out"
+    assert await compose.run_in(stack, "side", ["cat"], input_=stack.home / "in", output=out) == ""
+    assert await dock.files.read(out) == "what goes in\n"
+    with pytest.raises(CommandFailed):
+        await compose.run_in(stack, "side", ["false"])
+
+    await compose.stop(stack, ["side"])
+    assert plain(await dock.states(stack)) == {"web": "running", "side": "exited"}
+    with pytest.raises(NotHealthy) as caught:
+        await compose.run_in(stack, "side", ["echo", "hello"])
+    assert "side" in str(caught.value)
+    await compose.start(stack, ["side"])
+    await compose.start(stack, ["side"])
+    assert plain(await dock.states(stack)) == {"web": "running", "side": "running"}
+    assert "side" in await compose.logs(stack) or await compose.logs(stack) == ""
+
+    await compose.stop(stack)
+    await compose.stop(stack)
+    assert plain(await dock.states(stack)) == {"web": "exited", "side": "exited"}
+    await compose.up(stack, ["side"])
+    assert plain(await dock.states(stack)) == {"web": "exited", "side": "running"}
+    await dock.files.remove(stack.home)
+    await compose.down(stack)
+    await compose.down(stack)
+    assert await engine.containers([stack.project]) == []
+
+
+async def test_what_keeps_a_stack_from_starting(dock: Dock) -> None:
+    compose = dock.compose
+    stack = await dock.deploy(dock.stack())
+    await dock.files.remove(stack.home / "srv")
+    worded(await failing(dock, stack, DiskMissing), stack.name)
+    await dock.deploy(stack)
+    with dock.taken(stack.settings["PORT"]):
+        worded(await failing(dock, stack, PortTaken), stack.name)
+    await compose.up(stack)
+    other = await dock.deploy(dock.stack(PORT=stack.settings["PORT"]))
+    worded(await failing(dock, other, PortTaken), other.name)
+    assert (await dock.states(stack))["web"][0] == "running"
+    await compose.down(other)
+    gone = await dock.deploy(replace(stack, chosen=dock.stack(WEB_IMAGE=GONE).chosen))
+    worded(await failing(dock, gone, NotFound), stack.name)
+    await compose.down(stack)
+    sick = await dock.deploy(dock.sicken(stack))
+    worded(await failing(dock, sick, NotHealthy), stack.name)
+    assert (await dock.states(stack))["web"] == ("running", "unhealthy")
+    await dock.files.remove(stack.compose)
+    await failing(dock, stack, CommandFailed)
+
+
+async def failing(dock: Dock, stack: Stack, kind: type[GardienError]) -> GardienError:
+    with pytest.raises(kind) as caught:
+        await dock.compose.up(stack)
+    return caught.value
+
+
+def worded(error: GardienError, name: str) -> None:
+    """A sentence with the stack's name in it; the real one also says what to do."""
+    assert name in str(error)
+    assert "{" not in f"{error}{error.remedy}"
+
+
+async def test_no_engine(dock: Dock) -> None:
+    stack = await dock.deploy(dock.stack())
+    if dock.fake is not None:
+        dock.fake.up = False
+        compose, engine = dock.compose, dock.engine
+    else:
+        nowhere = dock.settings.folders.run / "no.sock"
+        compose = ComposeCli(dock.settings.model_copy(update={"docker": Docker(socket=nowhere)}))
+        engine = DockerEngine(nowhere)
+    for asked in (
+        compose.up(stack),
+        compose.down(stack),
+        compose.run_in(stack, "side", ["echo"]),
+        engine.ping(),
+        engine.containers([stack.project]),
+        engine.image_id(IMAGE),
+        engine.pull(IMAGE, lambda _: None),
+    ):
+        with pytest.raises(DockerDown) as caught:
+            await asked
+        if dock.fake is None:
+            assert str(caught.value.remedy)
+    if isinstance(engine, DockerEngine):
+        engine.close()
+
+
+async def test_images(dock: Dock) -> None:
+    assert await dock.engine.ping()
+    assert str(await dock.engine.image_id(IMAGE)).startswith("sha256:")
+    assert await dock.engine.image_id(GONE) is None
+    if dock.fake is not None:
+        dock.fake.registry.add("127.0.0.1:1/page:1")
+        await pulled(dock, "127.0.0.1:1/page:1")
+        dock.fake.registry_answers = False
+    else:
+        content = os.urandom(3 << 20)
+        async with registry("page", content) as image:
+            try:
+                await pulled(dock, image)
+            finally:
+                docker("image", "rm", image)
+    with pytest.raises(CommandFailed) as caught:
+        await dock.engine.pull("127.0.0.1:1/page:2", lambda _: None)
+    assert "127.0.0.1:1/page:2" in str(caught.value)
+
+
+async def pulled(dock: Dock, image: str) -> None:
+    told: list[Progress] = []
+    await dock.engine.pull(image, told.append)
+    await asyncio.sleep(0)
+    assert await dock.engine.image_id(image) is not None
+    assert told[-1].fraction == 1.0
+    assert [each.bytes_done for each in told] == sorted(each.bytes_done for each in told)
+    with pytest.raises(NotFound) as caught:
+        await dock.engine.pull(image[:-1] + "9", told.append)
+    assert image[:-1] + "9" in str(caught.value)
+
+
+# -- of the real one alone
+
+
+async def test_real_commands_in_real_containers(real: Dock) -> None:
+    compose = real.compose
+    stack = await real.deploy(real.stack())
+    await compose.up(stack, ["side"])
+    assert list(await real.states(stack)) == ["side"], "up started what it was not asked for"
+    assert await compose.run_in(stack, "side", ["id", "-u"], user="33") == "33\n"
+    out = stack.home / "dump"
+    out.write_text("an older one, readable by all")
+    out.chmod(0o644)
+    await compose.run_in(stack, "side", ["head", "-c", "5000000", "/bin/busybox", "/bin/busybox"], output=out)
+    whole = Path("/bin/busybox").read_bytes()
+    assert whole in out.read_bytes()
+    assert out.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(CommandFailed) as caught:
+        await compose.run_in(stack, "side", ["sh", "-c", "echo half; echo 'No space left on device' >&2; exit 9"])
+    assert "No space left" in caught.value.detail
+    assert "No space left" not in str(caught.value), "what a program says is not for the first sentence"
+    began = time.monotonic()
+    with pytest.raises(CommandFailed):
+        await compose.run_in(stack, "side", ["sleep", "50"], timeout=0.5)
+    assert time.monotonic() - began < 15
+    with pytest.raises(NotHealthy):
+        await compose.run_in(stack, "never-heard-of", ["true"])
+    await compose.down(stack)
+    assert docker("network", "ls", "-q", "--filter", label(stack.name)) == ""
+
+
+async def test_what_a_volume_holds_is_never_removed(real: Dock) -> None:
+    stack = await real.deploy(real.stack())
+    await real.compose.up(stack)
+    await real.compose.down(stack)
+    assert docker("volume", "ls", "-q", "--filter", label(stack.name)).split() == [f"{stack.project}_kept"]
+
+
+async def test_a_cancelled_start_leaves_nothing_of_ours_running(real: Dock) -> None:
+    stack = await real.deploy(real.stack())
+    await real.compose.up(stack, ["side"])
+    task = asyncio.create_task(real.compose.run_in(stack, "side", ["sleep", "50"]))
+    children = real.settings.folders.run / "children"
+    while not list(children.iterdir()):
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert list(children.iterdir()) == []
+
+
+async def test_a_broken_file_is_said_with_its_words(real: Dock) -> None:
+    stack = await real.deploy(real.stack())
+    await real.files.write(stack.compose / "compose.yaml", "services: {web: {imago: x}}")
+    with pytest.raises(CommandFailed) as caught:
+        await real.compose.images(stack)
+    assert "imago" in caught.value.detail
+
+
+async def test_without_docker_on_the_machine(real: Dock) -> None:
+    stack = await real.deploy(real.stack())
+    settings = real.settings.model_copy(update={"programs": Programs(docker="/no/such/docker")})
+    with pytest.raises(CommandFailed) as caught:
+        await ComposeCli(settings).up(stack)
+    assert "not installed" in str(caught.value)

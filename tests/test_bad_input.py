@@ -1,0 +1,240 @@
+"""What goes wrong at people's homes: each gives a sentence with a remedy, a non-zero code, and changes nothing."""
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import sftp_target
+from tests.contracts.small_disk import small_disk
+from tests.world.box import Box, box, docker, free_port
+from tests.world.sftp import SftpHost
+
+
+def everything(machine: Box, *folders: Path) -> dict[str, str]:
+    """All that a command could have changed: files, settings, secrets, containers. Not gardien's own journal."""
+    found = {}
+    for root in (machine.data, machine.root / "owner", machine.config, *folders):
+        for path in (root, *root.rglob("*")):
+            if "locks" in path.parts or ("html" in path.parts[:-1] and path.suffix == ".php"):
+                continue
+            if path.is_file() and not path.is_symlink() and "db" not in path.parts:
+                found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for line in docker(
+        "ps", "--all", "--filter", f"name={machine.prefix}", "--format", "{{.Names}} {{.State}}"
+    ).splitlines():
+        found[f"container {line}"] = ""
+    return found
+
+
+def refused(machine: Box, *argv: str, code: int = 1, remedy: str) -> str:
+    """Run it; it must fail with a sentence and this remedy, and no traceback. Returns what it said."""
+    done = machine.gardien(*argv, check=False)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    said = done.stderr
+    assert remedy in said, said
+    assert "Traceback" not in said + done.stdout
+    assert "something unexpected" not in said, said
+    french = machine.gardien(*argv, check=False, environment={"LANG": "fr_FR.UTF-8", "LC_ALL": "fr_FR.UTF-8"})
+    assert french.returncode == code
+    assert french.stderr != said, "no French"
+    return said
+
+
+@pytest.fixture
+def put_back(nextcloud: Box) -> Iterator[Box]:
+    """The Nextcloud machine; its settings file and passphrase are put back afterwards."""
+    config, passphrase = nextcloud.config.read_text(), nextcloud.passphrase.read_text()
+    yield nextcloud
+    nextcloud.config.write_text(config)
+    nextcloud.passphrase.write_text(passphrase)
+    nextcloud.until_well("nextcloud", 30)
+
+
+def test_wrong_passphrase(put_back: Box, host: SftpHost) -> None:
+    put_back.gardien("backup", "create", "nextcloud")
+    put_back.passphrase.write_text("not the passphrase\n")
+    before = everything(put_back, host.folder)
+    said = refused(put_back, "backup", "create", "nextcloud", remedy="recovery key")
+    assert "passphrase" in said
+    refused(put_back, "restore", "nextcloud", "--yes", remedy="recovery key")
+    assert everything(put_back, host.folder) == before
+
+
+def test_unreachable_target(put_back: Box, host: SftpHost) -> None:
+    host.stop()
+    before = everything(put_back, host.folder)
+    try:
+        said = refused(put_back, "backup", "create", "nextcloud", remedy="internet connection")
+        assert "cannot reach" in said
+    finally:
+        host.start()
+    assert everything(put_back, host.folder) == before
+
+
+def test_a_server_that_is_not_the_one_we_know(put_back: Box, host: SftpHost) -> None:
+    before = everything(put_back, host.folder)
+    known = host._host_key.read_bytes(), host._host_key.with_suffix(".pub").read_bytes()
+    host.new_host_key()
+    try:
+        said = refused(put_back, "backup", "create", "nextcloud", remedy="Nothing was sent")
+        assert "not the server it used to be" in said
+    finally:
+        host.stop()
+        host._host_key.write_bytes(known[0])
+        host._host_key.with_suffix(".pub").write_bytes(known[1])
+        host.start()
+    assert everything(put_back, host.folder) == before
+
+
+def test_a_repository_that_vanished_is_not_made_anew(put_back: Box, host: SftpHost) -> None:
+    home = host.folder / "practice backups"
+    home.rename(host.folder / "elsewhere")
+    try:
+        said = refused(put_back, "backup", "create", "nextcloud", remedy="Do not start over")
+        assert "not where they were" in said
+        refused(put_back, "target", "init", "host", remedy="never makes")
+        assert not home.exists()
+    finally:
+        (host.folder / "elsewhere").rename(home)
+
+
+def test_missing_data_disk(put_back: Box, host: SftpHost) -> None:
+    mark = put_back.data / ".gardien-disk"
+    mark.rename(put_back.root / "mark")
+    before = everything(put_back, host.folder)
+    try:
+        said = refused(put_back, "backup", "create", "nextcloud", remedy="Plug the disk in")
+        assert "data disk is not there" in said
+        refused(put_back, "stack", "start", "nextcloud", remedy="Plug the disk in")
+        refused(put_back, "restore", "nextcloud", "--yes", remedy="--new-disk")
+        assert everything(put_back, host.folder) == before
+    finally:
+        (put_back.root / "mark").rename(mark)
+
+
+def test_port_taken(put_back: Box) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with box() as fresh:
+            fresh.start()
+            before = everything(fresh)
+            said = refused(
+                fresh, "stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={port}", remedy="choose another port"
+            )
+            assert str(port) in said
+            after = everything(fresh)
+            after.pop(str(fresh.data / ".gardien-disk"))  # the first look at a new disk marks it
+            assert after == before
+            fresh.stop()
+
+
+def test_the_pages_own_port_taken() -> None:
+    with socket.socket() as other, box() as fresh:
+        other.bind(("127.0.0.1", fresh.page_port))
+        other.listen()
+        daemon = fresh.spawn()
+        assert daemon.wait(20) == 1
+        fresh.daemon = None
+        assert "another program listens there" in fresh.logged()
+        assert "Traceback" not in fresh.logged()
+
+
+def test_docker_not_running(put_back: Box) -> None:
+    with box() as fresh:
+        fresh.settings["docker"]["socket"] = str(fresh.root / "no.sock")
+        fresh.save_settings()
+        fresh.start()
+        said = refused(fresh, "stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={free_port()}", remedy="Start it")
+        assert "Docker" in said
+        assert not (fresh.data / "nextcloud").exists()
+        assert not list((fresh.root / "owner" / "stacks").glob("*"))
+        assert fresh.gardien("check", check=False).returncode == 1
+        fresh.stop()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault", "words"),
+    [
+        ("      - type: volume\n        source: lost\n        target: /lost", None, "lost"),
+        ("x-gardien:", "x-gardien:\n  tilte: typo", "tilte"),
+        ("    save: [html]", "    save: []", "html"),
+        ('        whole: "^-- Dump completed"', '        whole: "(unclosed"', "regular expression"),
+        ("  format: 1", "  format: 99", "format"),
+    ],
+)
+def test_a_broken_manifest_is_refused_with_file_and_line(
+    put_back: Box, line: str, fault: str | None, words: str
+) -> None:
+    own = put_back.root / "owner" / "stacks" / "mine"
+    shipped = Path(__file__).parents[1] / "compose" / "nextcloud" / "compose.yaml"
+    text = shipped.read_text()
+    if fault is None:
+        text = text.replace("    volumes:\n", f"    volumes:\n{line}\n", 1)
+    else:
+        assert line in text
+        text = text.replace(line, fault, 1)
+    own.mkdir(parents=True)
+    (own / "compose.yaml").write_text(text)
+    before = everything(put_back)
+    try:
+        said = refused(put_back, "stack", "add", "mine", code=2, remedy="compose.yaml")
+        assert words in said
+        assert any(f"compose.yaml:{number}" in said or f"line {number}" in said for number in range(1, 400)), said
+        assert everything(put_back) == before
+        assert put_back.gardien("check", check=False).returncode != 0
+    finally:
+        shutil.rmtree(own)
+    assert put_back.gardien("check", check=False).returncode == 0, put_back.gardien("check", check=False).stdout
+
+
+def test_every_fault_of_the_settings_is_told_at_once(put_back: Box) -> None:
+    put_back.config.write_text("languag: en\npage: {port: 99999}\nbackup: {at: '25:00', target: nowhere}\n")
+    done = put_back.gardien("check", check=False)
+    assert done.returncode == 2
+    for fault in ("languag", "page.port", "backup.at"):
+        assert fault in done.stderr, done.stderr
+    daemon = Box()
+    try:
+        daemon.config.write_text("nonsense: true\n")
+        assert daemon.spawn().wait(20) == 2
+        daemon.daemon = None
+        assert "nonsense" in daemon.logged()
+    finally:
+        daemon.end()
+
+
+def test_gardien_not_running_is_told_with_how_to_start_it() -> None:
+    with box() as fresh:
+        said = refused(fresh, "status", code=3, remedy="Start it with")
+        assert "not running" in said
+
+
+def test_full_target(tmp_path: Path) -> None:
+    """The disk behind the European host is full: the former backup stays whole, the application is open."""
+    with (
+        SftpHost(tmp_path / "host") as host,
+        small_disk(host.folder, megabytes=40),
+        box(sftp_target(host)) as machine,
+    ):
+        machine.start()
+        machine.gardien("target", "init", "host")
+        machine.gardien("stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={free_port()}")
+        machine.until_well("nextcloud")
+        machine.gardien("backup", "create", "nextcloud")
+        files = machine.data / "nextcloud/html/data/admin/files"
+        files.mkdir(parents=True, exist_ok=True)
+        (files / "film.bin").write_bytes(os.urandom(60_000_000))
+        said = refused(machine, "backup", "create", "nextcloud", remedy="Older backups are safe")
+        assert "full" in said
+        machine.until_well("nextcloud", 30)
+        assert [each["good"] for each in machine.json("backup", "list", "nextcloud")] == [True]
+        (files / "film.bin").unlink()
+        machine.gardien("restore", "nextcloud", "--yes")
+        machine.stop()

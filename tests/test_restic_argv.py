@@ -1,0 +1,225 @@
+"""restic's command lines, without restic."""
+
+import csv
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gardien.adapters.process import Ended, Outcome
+from gardien.adapters.restic_args import (
+    exclude,
+    found_args,
+    known_host,
+    location,
+    restore_args,
+    save_args,
+    sftp_option,
+    ssh_args,
+)
+from gardien.adapters.restic_errors import typed
+from gardien.adapters.restic_lines import Gauge
+from gardien.errors import (
+    CommandFailed,
+    Damaged,
+    GardienError,
+    NoSpace,
+    NotFound,
+    RepositoryLocked,
+    RepositoryMissing,
+    TargetFull,
+    TargetRefuses,
+    TargetUnreachable,
+    WrongPassphrase,
+)
+from gardien.model.job import Progress
+from gardien.model.settings import LocalTarget, SftpTarget
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9 somebody@somewhere"
+
+
+def target(**changes: object) -> SftpTarget:
+    plain = {"kind": "sftp", "host": "u1.example.eu", "user": "u1", "folder": "gardien", "key": "/k", "host_key": KEY}
+    return SftpTarget.model_validate(plain | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({}, "sftp://u1@u1.example.eu:22/gardien"),
+        ({"port": 23, "folder": "/home/a b"}, "sftp://u1@u1.example.eu:23//home/a b"),
+        ({"user": "u1@box", "host": "[2001:db8::1]"}, "sftp://u1%40box@[2001:db8::1]:22/gardien"),
+        ({"host": "2001:db8::1"}, "sftp://u1@[2001:db8::1]:22/gardien"),
+    ],
+)
+def test_locations(changes: dict[str, object], where: str) -> None:
+    assert location(target(**changes)) == where
+
+
+def test_a_local_location() -> None:
+    assert location(LocalTarget(kind="local", folder=Path("/mnt/a disk"))) == "/mnt/a disk"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "u1.example.eu"),
+        ({"port": 23}, "[u1.example.eu]:23"),
+        ({"host": "2001:db8::1", "port": 23}, "[2001:db8::1]:23"),
+        ({"host": "[2001:db8::1]"}, "2001:db8::1"),
+    ],
+)
+def test_the_pinned_key(changes: dict[str, object], name: str) -> None:
+    assert known_host(target(**changes)) == f"{name} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9\n"
+
+
+@pytest.mark.parametrize("folder", ["/run/gardien", "/run/a room", '/run/it\'s, 100% "odd"'])
+def test_ssh_is_told_all_through_two_layers_of_quotes(folder: str) -> None:
+    room = Path(folder)
+    args = ssh_args(target(key=str(room / "key")), room / "known", room / "log")
+    flag, option = sftp_option(args)
+    assert flag == "-o"
+    [fields] = csv.reader([option])  # what restic does first
+    assert len(fields) == 1
+    name, _, value = fields[0].partition("=")
+    assert name == "sftp.args"
+    assert shlex.split(value) == args
+    given = dict(pairwise(args))
+    options = dict(each.split("=", 1) for each in args if "=" in each and not each.startswith("/"))
+    assert (given["-F"], given["-E"]) == ("none", str(room / "log"))
+    assert given["-i"] == str(room / "key").replace("%", "%%")
+    assert options["BatchMode"] == options["StrictHostKeyChecking"] == options["IdentitiesOnly"] == "yes"
+    assert options["GlobalKnownHostsFile"] == "/dev/null"
+    assert options["UserKnownHostsFile"].strip('"').replace('\\"', '"').replace("%%", "%") == str(room / "known")
+    assert (options["ServerAliveInterval"], options["ServerAliveCountMax"]) == ("15", "4")
+    assert options["ConnectTimeout"] == "20"
+
+
+def test_what_is_left_out_is_anchored() -> None:
+    assert exclude(Path("/srv/gardien/nextcloud"), "html/data/*/cache") == "/srv/gardien/nextcloud/html/data/*/cache"
+    assert exclude(Path("/srv/[a]*?\\b"), "db/") == "/srv/\\[a\\]\\*\\?\\\\b/db"
+
+
+def test_saving() -> None:
+    args = save_args(Path("/srv/a"), host="box", tags=["stack=a", "gardien"], leave_out=["db", "x*"], parent="p" * 64)
+    assert args == [
+        *["backup", "--host", "box", "--tag", "gardien", "--tag", "stack=a"],
+        *["--exclude", "/srv/a/db", "--exclude", "/srv/a/x*", "--parent", "p" * 64, "--", "/srv/a"],
+    ]
+    assert "--parent" not in save_args(Path("/srv/a"), host="box", tags=[], leave_out=[], parent=None)
+
+
+def test_finding() -> None:
+    args = found_args(host="box", tags=["stack=a", "pass=final"])
+    assert args == ["snapshots", "--no-lock", "--host", "box", "--tag", "gardien,stack=a,pass=final"]
+
+
+@pytest.mark.parametrize("tag", ["", "a,b", " a"])
+def test_a_tag_that_would_be_another(tag: str) -> None:
+    with pytest.raises(ValueError, match="tag"):
+        found_args(host="box", tags=[tag])
+
+
+def test_restoring() -> None:
+    args = restore_args("a" * 64, "/srv/gardien/x", Path("/srv/gardien/.restoring/x"))
+    assert args[0] == "restore"
+    assert args[-2:] == ["--", f"{'a' * 64}:/srv/gardien/x"]
+    assert {"--verify", "--delete"} <= set(args)
+    assert args[args.index("--overwrite") + 1] == "always"
+    assert args[args.index("--target") + 1] == "/srv/gardien/.restoring/x"
+
+
+# What restic 0.14 to 0.18 and OpenSSH print, as they print it.
+SAID: list[tuple[int, str, type[GardienError]]] = [
+    (10, "", RepositoryMissing),
+    (11, "", RepositoryLocked),
+    (12, "", WrongPassphrase),
+    (1, "Fatal: wrong password or no key found", WrongPassphrase),
+    (1, "Is there a repository at the following location?\n/x", RepositoryMissing),
+    (1, "root@127.0.0.1: Permission denied (publickey).\nunable to start the sftp session", TargetRefuses),
+    (1, "Host key verification failed.\nunable to start the sftp session", TargetRefuses),
+    (1, "ssh: connect to host h port 22: Connection refused\nunable to start the sftp session", TargetUnreachable),
+    (1, "ssh: Could not resolve hostname h: Name or service not known", TargetUnreachable),
+    (1, "kex_exchange_identification: Connection closed by remote host", TargetUnreachable),
+    (1, "Timeout, server h not responding.\nLoad(<data/1234>) failed: connection lost", TargetUnreachable),
+    (
+        1,
+        "create repository at x failed: Fatal: unable to open repository: MkdirAll /x: permission denied",
+        TargetRefuses,
+    ),
+    (1, "Save(<data/cd2e>) failed: write /r/data/x: no space left on device", TargetFull),
+    (1, "sftp: no space left on device", TargetFull),
+    (1, "write /state/restic-cache/ab/x: no space left on device", NoSpace),
+    (1, "open /tmp/restic-temp-pack-123: no space left on device", NoSpace),
+    (1, "Load(<index/1234>, 0, 0) failed: ciphertext verification failed", Damaged),
+    (1, "something never seen", CommandFailed),
+    (-9, "", CommandFailed),
+]
+
+
+@pytest.mark.parametrize(("code", "said", "kind"), SAID)
+def test_failures_have_a_kind_and_words(code: int, said: str, kind: type[GardienError]) -> None:
+    ended = Ended("code", "restic", Outcome(code, "", said))
+    error = typed(ended, "offsite", cache=Path("/state/restic-cache"))
+    assert type(error) is kind
+    assert "offsite" in str(error) or kind is NoSpace
+    assert str(error.remedy)
+    assert "{" not in f"{error}{error.remedy}"
+    assert error.detail == said.strip()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("write /srv/side/x: no space left on device", NoSpace),
+        ("failed to find snapshot: no matching ID found", NotFound),
+        ("anything else", Damaged),
+        ("ssh: connect to host h port 22: No route to host", TargetUnreachable),
+    ],
+)
+def test_failures_of_a_restore(said: str, kind: type[GardienError]) -> None:
+    ended = Ended("code", "restic", Outcome(1, "", said))
+    error = typed(ended, "offsite", cache=Path("/cache"), snapshot="abcdef" * 10, to=Path("/srv/side"))
+    assert type(error) is kind
+
+
+@pytest.mark.parametrize("reason", ["timeout", "silence"])
+def test_a_restic_that_had_to_be_ended(reason: str) -> None:
+    ended = Ended(reason, "restic", Outcome(-2, "", "Load(<index/12>) failed"))  # type: ignore[arg-type]
+    assert type(typed(ended, "offsite", cache=Path("/cache"))) is TargetUnreachable
+
+
+def test_progress_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("gardien.adapters.restic_lines.time.monotonic", lambda: now)
+    told: list[Progress] = []
+    gauge = Gauge(told.append)
+    lines = [(0, 1000, 0, 10), (300, 1000, 3, 10), (200, 500, 2, 8), (300, 4000, 3, 40)]
+    alive = []
+    for done, total, files, files_total in lines:
+        now += 1
+        status = {"bytes_done": done, "total_bytes": total, "files_done": files, "total_files": files_total}
+        alive.append(gauge.saving({"message_type": "status", **status}))
+    assert alive == [False, True, False, False]
+    assert [each.bytes_done for each in told] == [0, 300, 300, 300]
+    assert [each.bytes_total for each in told] == [1000, 1000, 500, 4000]
+    assert [each.files_done for each in told] == [0, 3, 3, 3]
+    assert told[0].seconds_left is None
+    assert 0 < told[1].per_second <= 300
+    assert told[3].per_second < told[1].per_second
+    assert gauge.saving({"message_type": "summary", "total_bytes_processed": 4000, "total_files_processed": 40})
+    assert told[-1].fraction == 1.0
+
+
+def test_an_absurd_time_left_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("gardien.adapters.restic_lines.time.monotonic", lambda: now)
+    told: list[Progress] = []
+    gauge = Gauge(told.append)
+    for done in (0, 20, 40):
+        now += 1
+        gauge.restoring({"message_type": "status", "bytes_restored": done, "bytes_skipped": 5, "total_bytes": 10**12})
+    assert told[-1].bytes_done == 45
+    assert told[-1].per_second > 1
+    assert told[-1].seconds_left is None
