@@ -272,7 +272,7 @@ async def test_a_browser_cannot_make_links_or_read_first_passwords(client: Clien
         ("POST", "jobs/1/cancel", {"x": 1}, 400, "bad-input", "x is not known here"),
     ],
 )
-async def test_what_is_wrong_is_told(  # noqa: PLR0917
+async def test_what_is_wrong_is_told(
     demo: Client, method: str, path: str, body: object, status: int, code: str, says: str
 ) -> None:
     got, error = await demo.refused(method, path, body)

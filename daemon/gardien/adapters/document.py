@@ -204,7 +204,7 @@ OWN: Mapping[str, str] = {
 }
 
 
-def _in_words(error: ErrorDetails, schema: dict[str, Any]) -> Fault:  # noqa: PLR0911  (one kind of error after the other)
+def _in_words(error: ErrorDetails, schema: dict[str, Any]) -> Fault:
     at = error["loc"]
     kind, context = error["type"], error.get("ctx", {})
     named = [key for key in at if isinstance(key, str) and key != "[key]"]

@@ -17,10 +17,11 @@ class LinuxHost:
         `free` is what an ordinary process may use.
         """
         try:
-            facts = os.statvfs(path)
+            facts, device = os.statvfs(path), path.stat().st_dev
         except OSError:
             return Disk(str(path), total=0, free=0, present=False)
-        return Disk(str(path), total=facts.f_blocks * facts.f_frsize, free=facts.f_bavail * facts.f_frsize)
+        size, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
+        return Disk(str(path), total=size, free=free, device=device)
 
     def port_free(self, address: str, port: int) -> bool:
         """Whether somebody could listen there now; False too for an address that is not of this machine."""

@@ -275,7 +275,7 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(f"{STACK}/first-login", api.first_login),
         web.get(f"{ROOT}/jobs", api.jobs),
         web.get(JOB, api.job),
-        web.get(f"{JOB}/watch", api.watch),
+        web.get(f"{JOB}/watch", api.watch, allow_head=False),
         web.get(f"{ROOT}/snapshots", api.snapshots),
         web.get(f"{ROOT}/alerts", api.alerts),
         web.post(f"{ROOT}/stacks", api.add),

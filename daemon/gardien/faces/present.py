@@ -17,7 +17,7 @@ from babel.support import NullTranslations, Translations
 from gardien.model.health import Health, Severity
 from gardien.model.job import Job, JobState, StepState
 from gardien.model.plan import Kind
-from gardien.words import N_, Value, Words
+from gardien.words import N_, Given, Value, Words
 
 LANGUAGES = ("en", "fr")
 DOMAIN = "gardien"
@@ -115,9 +115,11 @@ def say(words: Words, language: str) -> str:
     return text.format_map(_Holes({name: _fill(name, value, language) for name, value in words.values.items()}))
 
 
-def _fill(name: str, value: Value | Words, language: str) -> str:
+def _fill(name: str, value: Value, language: str) -> str:
     if isinstance(value, Words):
         return say(value, language)
+    if isinstance(value, Given):
+        return value.fr if language == "fr" else value.en
     if isinstance(value, int) and name in {"count", "files"}:
         return number(value, language)
     if name == "taken":

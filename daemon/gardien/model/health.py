@@ -50,6 +50,7 @@ class Disk:
     total: int
     free: int
     present: bool = True
+    device: int = 0  # the kernel's number: two folders with the same one share a disk
 
     @property
     def used_share(self) -> float:

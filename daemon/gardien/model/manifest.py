@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from gardien.model.settings import Closed
+from gardien.words import Given
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*\Z")]
 Service = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*\Z")]
@@ -52,6 +53,11 @@ class Text(Closed):
 
     def say(self, language: str) -> str:
         return self.fr if language == "fr" else self.en
+
+    @property
+    def given(self) -> Given:
+        """To be put into a sentence."""
+        return Given(self.en, self.fr)
 
 
 class Setting(Closed):

@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order. A job that dies at or past the step named `onward` goes on at the next start; before, it is undone."""
+    """Steps in order. A job that died at or past the step `onward` goes on at the next start; before, it is undone."""
 
     kind: Kind
     subject: str  # the stack

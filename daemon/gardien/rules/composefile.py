@@ -220,7 +220,7 @@ def variables(data: Data) -> Iterator[tuple[tuple[Key, ...], str | None]]:
             yield from walk((str(key),), data[key])
 
 
-def _mount(  # noqa: PLR0911  (one kind of mount after the other)
+def _mount(
     service: str, at: tuple[Key, ...], entry: object, files: Collection[str]
 ) -> Mount | Fault | None:
     if isinstance(entry, dict):

@@ -42,7 +42,7 @@ def owed(
                 Owed(
                     f"stack:{stack.name}",
                     "trouble",
-                    Words.of(N_("{stack} is not well: {why}"), stack=stack.title.en, why=stack.health.says),
+                    Words.of(N_("{stack} is not well: {why}"), stack=stack.title.given, why=stack.health.says),
                     Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
                 )
             )
@@ -50,7 +50,7 @@ def owed(
         Owed(
             f"backup-late:{stack.name}",
             "trouble",
-            Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.en),
+            Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.given),
             Words.of(
                 N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name
             ),

@@ -244,7 +244,7 @@ class _Backup:
         stack = await self._stacks.get(run.plan.subject)
         run.says = Words.of(
             N_("{stack} is saved: {files} files, paused for {seconds} seconds"),
-            stack=stack.manifest.title.en,
+            stack=stack.manifest.title.given,
             files=int(_number(run, "files")),
             seconds=round(_number(run, "pause_seconds"), 1),
         )

@@ -257,7 +257,7 @@ class _Restore:
             await self._world.files.remove(_before(owner / ours, run))
         run.done(
             N_("{stack} is back as of {taken}; it answers; {files} files, all verified"),
-            stack=stack.manifest.title.en,
+            stack=stack.manifest.title.given,
             taken=run.text("taken")[:16].replace("T", " "),
             files=int(str(run.facts["files"])),
         )

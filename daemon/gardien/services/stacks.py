@@ -240,7 +240,7 @@ class _Add:
     async def _gate(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
         await recipes.patiently(self._world, stack)
-        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.en)
+        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
 
 
 class _Life:
@@ -281,7 +281,7 @@ class _Life:
     async def _gate(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
         await recipes.patiently(self._world, stack)
-        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.en)
+        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
 
     async def _down(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
@@ -292,7 +292,7 @@ class _Life:
             await self._world.compose.down(stack)
         else:
             await self._world.compose.stop(stack)
-        run.done(N_("{stack} is stopped"), stack=stack.manifest.title.en)
+        run.done(N_("{stack} is stopped"), stack=stack.manifest.title.given)
 
     async def _down_undone(self, run: Run) -> None:
         if run.facts.get("was") == "running":

@@ -159,7 +159,8 @@ class Watch:
         folders = self._world.settings.folders
         disks = [self._world.host.disk(folders.state)]
         if await self._world.store.noted(disk.NOTE) is not None:  # before the first stack there is nothing to miss
-            disks.insert(0, self._world.host.disk(folders.data))
+            data = self._world.host.disk(folders.data)
+            disks = [data, *(each for each in disks if not data.present or each.device != data.device)]
         await self._world.store.set_disks(disks, self._world.clock())
 
     async def _settle_alerts(self, *, docker_answers: bool) -> None:

@@ -1,0 +1,137 @@
+"""The fakes are good enough for the main job: the shipped Nextcloud stack is saved, lost and brought back in memory."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.shelf import FileShelf
+from gardien.app import household, shipped
+from gardien.errors import CommandFailed
+from gardien.model.job import Job
+from gardien.model.settings import Backup, Folders, LocalTarget, Settings
+from gardien.services.house import House
+from tests.fakes import FakeApp, FakeNeighbours, Leaf, neighbours
+
+
+class Nextcloud(FakeApp):
+    """An application with maintenance mode, whose rows live in its database."""
+
+    def __init__(self) -> None:
+        self.rows = ["Anna 10:00", "Bertrand 11:00"]
+        self.maintenance = False
+        self.cut_off = False
+
+    def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
+        line = " ".join(argv)
+        if service == "app" and "maintenance:mode" in line:
+            self.maintenance = argv[-1] == "--on"
+            return "done\n"
+        if service == "db" and "mariadb-dump" in line:
+            return "\n".join([*self.rows, "" if self.cut_off else "-- Dump completed\n"])
+        if service == "db" and "DROP DATABASE" in line:
+            self.rows = []
+            return ""
+        if service == "db":
+            self.rows = [row for row in text.splitlines() if row and not row.startswith("--")]
+            return ""
+        raise CommandFailed("a command inside the service {service} failed", service=service)
+
+    def page(self) -> tuple[int, bytes]:
+        says = {"installed": True, "maintenance": self.maintenance, "needsDbUpgrade": False}
+        return 200, json.dumps(says).encode()
+
+
+@dataclass
+class Home:
+    """A house in memory, with its stack up."""
+
+    fakes: FakeNeighbours
+    house: House
+    app: Nextcloud
+
+    @property
+    def data(self) -> Path:
+        return self.fakes.world.settings.folders.data / "nextcloud"
+
+    async def end(self, job: int) -> Job:
+        return await self.house.runner.wait(job)
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> Home:
+    settings = Settings(
+        folders=Folders(
+            data=tmp_path / "data", state=tmp_path / "state", run=tmp_path / "run", owner=tmp_path / "owner"
+        ),
+        targets={"host": LocalTarget(kind="local", folder=tmp_path / "host")},
+        backup=Backup(target="host"),
+    )
+    recipe = await FileShelf(shipped("compose"), tmp_path / "owner", LocalFiles()).recipe("nextcloud")
+    fakes = neighbours(settings, [recipe])
+    app = Nextcloud()
+    fakes.docker.apps["nextcloud"] = app
+    made = Home(fakes, household(fakes.world), app)
+    await made.house.targets.init("host")
+    assert (await made.end(await made.house.stacks.add("nextcloud", {}))).state == "done"
+    fakes.files.put(made.data / "html" / "data" / "anna" / "files" / "note.txt", Leaf("in confidence", 0o640, (33, 33)))
+    fakes.files.put(made.data / "html" / "data" / "nextcloud.log", Leaf("chatter", 0o640, (33, 33)))
+    assert not list(tmp_path.iterdir()), "something was written to the disk"
+    return made
+
+
+async def test_saved_lost_and_brought_back(home: Home) -> None:
+    saved = await home.end(await home.house.backups.create("nextcloud"))
+    assert saved.state == "done", str(saved.says)
+    assert not home.app.maintenance
+    [snapshot] = await home.house.backups.list()
+    assert snapshot.good
+    assert not await home.fakes.files.exists(home.data / ".gardien" / "dumps")
+
+    before = home.fakes.files.beneath(home.data / "html")
+    home.app.rows = ["overwritten"]
+    await home.fakes.world.files.remove(home.data / "html")
+    back = await home.end(await home.house.restores.create("nextcloud"))
+    assert back.state == "done", str(back.says)
+    after = home.fakes.files.beneath(home.data / "html")
+    del before["data/nextcloud.log"]
+    assert {name: (leaf.text, leaf.mode, leaf.owner) for name, leaf in after.items()} == {
+        name: (leaf.text, leaf.mode, leaf.owner) for name, leaf in before.items()
+    }
+    assert home.app.rows == ["Anna 10:00", "Bertrand 11:00"]
+    assert not home.app.maintenance
+    assert await home.fakes.store.leases() == {}
+
+
+async def test_half_a_dump_does_not_count(home: Home) -> None:
+    home.app.cut_off = True
+    job = await home.end(await home.house.backups.create("nextcloud"))
+    assert (job.state, job.code) == ("failed", "incomplete")
+    assert not home.app.maintenance
+    assert await home.house.backups.list() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("unreachable", "target-unreachable"),
+        ("full", "target-full"),
+        ("refusing", "target-refuses"),
+        ("docker", "docker-down"),
+        ("unreadable", "incomplete"),
+    ],
+)
+async def test_faults_end_a_backup_and_leave_the_application_open(home: Home, fault: str, code: str) -> None:
+    if fault == "docker":
+        home.fakes.docker.up = False
+    elif fault == "unreadable":
+        home.fakes.restic.unreadable.add(home.data / "html" / "data" / "anna" / "files" / "note.txt")
+    else:
+        getattr(home.fakes.restic, fault).add("host")
+    job = await home.end(await home.house.backups.create("nextcloud"))
+    assert (job.state, job.code) == ("failed", code)
+    assert not home.app.maintenance
+    assert [snapshot.good for snapshot in await home.house.backups.list() if snapshot.good] == []
