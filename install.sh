@@ -75,9 +75,9 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
     [login]="Pour entrer (ce lien ne sert qu'une fois) : %s"
     [login_again]="Pour un nouveau lien d'entrée : sudo %s user link"
     [tunnel]="Depuis un autre ordinateur, d'abord : ssh %s %s@%s"
+    [next_target]="D'abord, dites dans %s, sous « targets: », où vont les sauvegardes ; puis :
+  sudo %s target init NOM         préparer cet endroit"
     [next]="Et maintenant :
-  dans %s, dites sous « targets: » où vont les sauvegardes ; puis :
-  sudo %s target init NOM         préparer cet endroit
   sudo %s stack add nextcloud     fichiers, agenda et contacts
   sudo %s status                  comment va la maison"
     [demo_page]="L'application d'essai, avec ses notes : %s"
@@ -161,9 +161,9 @@ else
     [login]="To log in (this link works once): %s"
     [login_again]="For a new login link: sudo %s user link"
     [tunnel]="From another computer, first: ssh %s %s@%s"
+    [next_target]="First, say in %s, under 'targets:', where the backups go; then:
+  sudo %s target init NAME        make that place ready"
     [next]="What next:
-  in %s, say under 'targets:' where the backups go; then:
-  sudo %s target init NAME        make that place ready
   sudo %s stack add nextcloud     files, calendar and contacts
   sudo %s status                  how the house is doing"
     [demo_page]="The trial application, with its notes: %s"
@@ -230,10 +230,14 @@ die() { # key, values...
   exit 1
 }
 
-die_with_log() { # log, key, values...: the sentence, and how the log ends
+die_with_log() { # log, key, values...: the sentence, and what the log's end says of it
   SAID=1
   say "${@:2}" >&2
-  tail -n 8 "$1" | sed 's/^/    /' >&2
+  local end
+  end=$(tail -n 8 "$1")
+  # apt and pip bury the reason under advice.
+  if [[ $2 == failed ]]; then end=$(tail -n 40 "$1" | grep -E '^E:|ERROR|Errno' | tail -n 8 || printf '%s' "$end"); fi
+  printf '%s\n' "$end" | cut -c 1-300 | sed 's/^/    /' >&2
   exit 1
 }
 
@@ -655,9 +659,8 @@ demo_containers() { docker ps --quiet --filter "label=com.docker.compose.project
 
 ensure_demo() {
   export DOCKER_HOST=unix://$SOCKET
-  if ! docker image inspect gardien-demo:1 >/dev/null 2>&1 && step make_image; then
-    quiet sh "$SOURCE/compose/demo/image.sh"
-  fi
+  local image=$SOURCE/compose/demo/image.sh
+  if ! sh "$image" --made && step make_image; then quiet sh "$image"; fi
   if [[ ! -e $ETC/secrets/target-here.passphrase ]] && step make_passphrase; then quiet gardien target init here; fi
   if [[ ! -e $ETC/stacks/demo.yaml ]]; then
     if step add_demo; then quiet gardien stack add demo --yes --set "DEMO_PORT=$DEMO_PORT"; fi
@@ -688,7 +691,8 @@ farewell() {
     say demo_page "http://localhost:$DEMO_PORT/"
     say demo_next
   else
-    say next "$SETTINGS" "$command" "$command" "$command"
+    if grep -qxF "$NO_TARGETS" "$SETTINGS"; then say next_target "$SETTINGS" "$command"; fi
+    say next "$command" "$command"
   fi
   if ! with_systemd; then
     say stop_how "$RUN/gardien.pid"

@@ -75,7 +75,11 @@ def test_log_in_see_it_well_back_up_and_watch_to_the_end(nextcloud: Box, watched
     page.get_by_role("button", name="Back up now").first.click()
     # The job's own page, or the home page: either way progress moves by itself, without a reload.
     states: list[str] = []
-    page.expose_function("seen", states.append)
+
+    def see(text: str) -> None:
+        states.append(text)
+
+    page.expose_function("seen", see)
     page.evaluate(
         """() => new MutationObserver(() => seen(document.querySelector('main').innerText))
               .observe(document.querySelector('main'), {subtree: true, childList: true, characterData: true})"""

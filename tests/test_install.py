@@ -20,6 +20,7 @@ from tests.world.box import RESTIC, docker, free_port
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "install.sh"
+UNIT = ROOT / "systemd" / "gardien.service"
 
 
 class Place:
@@ -240,6 +241,22 @@ def test_without_rights_or_debian_it_says_so(place: Place) -> None:
     other = place.install(PATH=str(tools))
     assert other.returncode != 0
     assert "apt-get is missing" in other.stderr
+
+
+def test_the_unit_is_sound_and_narrow(tmp_path: Path) -> None:
+    """systemd finds no fault with it, and grants it little (10 would be everything)."""
+    unit = tmp_path / "gardien.service"
+    # Only the program is not there yet.
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text()))
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--threshold=30", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rated.returncode == 0, rated.stdout.splitlines()[-1]
 
 
 def test_both_languages_say_the_same() -> None:

@@ -1,10 +1,17 @@
 #!/bin/sh
 # Makes the trial notebook's image out of this machine's own busybox and sqlite3: no registry is asked.
-# Usage: image.sh [NAME]      (Debian packages: busybox-static sqlite3)
+# Usage: image.sh           (Debian packages: busybox-static sqlite3)
+#        image.sh --made    is it there, made from these very files?
 set -eu
 
-NAME=${1:-gardien-demo:1}
+NAME=gardien-demo:1
 HERE=$(cd -- "$(dirname -- "$0")" && pwd -P)
+FILES=$(cd "$HERE" && cat image.sh notes.sh style.css | sha256sum | cut -c 1-16)
+
+if [ "${1:-}" = --made ]; then
+  [ "$(docker image inspect --format '{{index .Config.Labels "gardien.files"}}' "$NAME" 2>/dev/null)" = "$FILES" ]
+  exit
+fi
 
 for program in busybox sqlite3 docker ldd; do
   if ! command -v "$program" >/dev/null; then
@@ -43,4 +50,5 @@ echo 'notes:x:10001:' >"$TREE/etc/group"
 
 tar --create --directory "$TREE" --sort=name --owner=0 --group=0 --numeric-owner . |
   docker import --change 'USER 10001:10001' --change 'EXPOSE 8080' --change 'ENV PATH=/bin HOME=/nonexistent' \
-    --change 'ENTRYPOINT ["/bin/notes"]' --change 'CMD ["serve"]' --message "gardien's trial notebook" - "$NAME"
+    --change 'ENTRYPOINT ["/bin/notes"]' --change 'CMD ["serve"]' \
+    --change "LABEL gardien.files=$FILES" --message "gardien's trial notebook" - "$NAME"

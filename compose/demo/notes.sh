@@ -21,10 +21,12 @@ fresh() { # a new database from the SQL on standard input; takes the old one's p
 }
 
 serve() {
-  mkdir -p /data/attachments
-  if [ ! -e "$DB" ]; then
+  if [ ! -e /data/attachments ]; then
+    mkdir /data/attachments
     echo "What lies in this folder is saved, too. / Ce qui est dans ce dossier est sauvegardé aussi." \
       >"/data/attachments/read me - lisez-moi.txt"
+  fi
+  if [ ! -e "$DB" ]; then
     fresh <<SQL
 $TABLE
 INSERT INTO notes (text) VALUES

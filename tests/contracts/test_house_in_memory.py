@@ -27,8 +27,9 @@ class Nextcloud(FakeApp):
 
     def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
         line = " ".join(argv)
-        if service == "app" and "maintenance:mode" in line:
-            self.maintenance = argv[-1] == "--on"
+        if service == "app" and "occ" in line:
+            if "maintenance:mode" in line:
+                self.maintenance = argv[-1] == "--on"
             return "done\n"
         if service == "db" and "mariadb-dump" in line:
             return "\n".join([*self.rows, "" if self.cut_off else "-- Dump completed\n"])

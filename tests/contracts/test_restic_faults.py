@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gardien.adapters import process
 from gardien.adapters import restic as adapter
 from gardien.adapters.restic import ResticCli
 from gardien.errors import (
@@ -37,6 +38,12 @@ from tests.world.box import RESTIC
 from tests.world.sftp import SftpHost
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restic that waits for a dead line does not listen to the first signal."""
+    monkeypatch.setattr(process, "_GRACE", 1.0)
+
+
 async def refused(g: Ground, kind: type[GardienError]) -> GardienError:
     with pytest.raises(kind) as caught:
         await g.restic.identity("host")
@@ -60,7 +67,7 @@ async def test_the_host_in_all_its_moods(tmp_path: Path) -> None:
         assert "SSH key" in str(await refused(g, TargetRefuses))
 
 
-async def test_a_host_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_host_that_is_not_there(tmp_path: Path, hasty: None) -> None:
     with SftpHost(tmp_path / "host") as host, socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
@@ -201,8 +208,7 @@ async def test_no_secret_is_in_a_command_line_or_environment(sftp: Ground) -> No
     task = asyncio.create_task(g.save(source, "stack=watched"))
     seen: dict[str, str] = {}
     while not task.done():
-        for process in await asyncio.to_thread(ours, g):
-            name, text = process
+        for name, text in await asyncio.to_thread(ours, g):
             seen[name] = seen.get(name, "") + text
         await asyncio.sleep(0.02)
     await task
@@ -234,11 +240,11 @@ async def begun(g: Ground, name: str) -> tuple[asyncio.Task[Saved], Path]:
 def ours(g: Ground) -> list[tuple[str, str]]:
     """The command line and environment of what was started for `g`, by name."""
     found = []
-    for process in psutil.process_iter():
+    for each in psutil.process_iter():
         try:
-            line = "\0".join(process.cmdline())
-            if str(g.root) in line and process.name() in {"restic", "ssh"}:
-                found.append((process.name(), line + Path(f"/proc/{process.pid}/environ").read_text()))
+            line = "\0".join(each.cmdline())
+            if str(g.root) in line and each.name() in {"restic", "ssh"}:
+                found.append((each.name(), line + Path(f"/proc/{each.pid}/environ").read_text()))
         except (psutil.Error, OSError):
             pass
     return found
@@ -257,21 +263,21 @@ async def test_cancelled_it_leaves_neither_process_nor_lock(sftp: Ground) -> Non
     assert list((g.settings.folders.run / "children").iterdir()) == []
 
 
-async def test_a_line_that_went_dead_is_noticed(sftp: Ground) -> None:
+async def test_a_line_that_went_dead_is_noticed(sftp: Ground, hasty: None) -> None:
     limits = sftp.settings.limits.model_copy(update={"silence": 2})
     g = replace(sftp, restic=ResticCli(sftp.settings.model_copy(update={"limits": limits})))
     assert g.host is not None
     task, _ = await begun(g, "hanging")
     stopped = g.host.sessions()
-    for process in stopped:
-        process.send_signal(signal.SIGSTOP)
+    for each in stopped:
+        each.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     try:
         with pytest.raises(TargetUnreachable) as caught:
             await task
     finally:
-        for process in stopped:
-            process.send_signal(signal.SIGCONT)
+        for each in stopped:
+            each.send_signal(signal.SIGCONT)
         g.host.hang_up()
     worded(caught.value)
     assert time.monotonic() - began < 40

@@ -43,8 +43,8 @@ def nameless_args(stack: Stack) -> list[str]:
 
 
 def run_in_args(service: str, argv: Sequence[str], user: str | None) -> list[str]:
-    """`docker compose exec …`, without a terminal."""
-    return ["exec", "--no-tty", *([f"--user={user}"] if user is not None else []), "--", service, *argv]
+    """`docker compose exec …`, without a terminal. The option's long name is another one in older versions."""
+    return ["exec", "-T", *([f"--user={user}"] if user is not None else []), "--", service, *argv]
 
 
 class ComposeCli:

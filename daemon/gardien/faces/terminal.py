@@ -62,10 +62,18 @@ class Terminal:
         faults = self._faults(error)
         for place, what, cure in faults:
             click.echo(f"{margin}  {place}: {what}\n{margin}      {cure}", err=err)
-        for line in [] if faults else error.detail.splitlines()[-LAST:]:
-            click.echo(f"{margin}  | {line}", err=err)
         if remedy:
             click.echo(margin + remedy, err=err)
+        if not faults:
+            self._last_words(error.detail, err=err, margin=margin)
+
+    def _last_words(self, detail: str, *, err: bool = False, margin: str = "") -> None:
+        """For the person who helps: what a command printed last; what it printed for programs is left out."""
+        lines = [line for line in detail.splitlines() if not line.startswith("{")][-LAST:]
+        if lines:
+            click.echo(f"\n{margin}{self.tr(N_('What the program said last'))}:", err=err)
+        for line in lines:
+            click.echo(f"{margin}  | {line}", err=err)
 
     def _faults(self, error: GardienError) -> list[tuple[str, str, str]]:
         if isinstance(error, Faults) and error.detail:
@@ -182,8 +190,7 @@ class Terminal:
         for text in (job["says"], job["remedy"]):
             if text:
                 click.echo(sentence(text))
-        for line in job["detail"].splitlines()[-LAST:]:
-            click.echo(f"  | {line}")
+        self._last_words(job["detail"])
 
     def snapshots(self, snapshots: Sequence[Data]) -> None:
         """Backups, newest first."""

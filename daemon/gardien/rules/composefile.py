@@ -220,9 +220,7 @@ def variables(data: Data) -> Iterator[tuple[tuple[Key, ...], str | None]]:
             yield from walk((str(key),), data[key])
 
 
-def _mount(
-    service: str, at: tuple[Key, ...], entry: object, files: Collection[str]
-) -> Mount | Fault | None:
+def _mount(service: str, at: tuple[Key, ...], entry: object, files: Collection[str]) -> Mount | Fault | None:
     if isinstance(entry, dict):
         kind, source = entry.get("type"), str(entry.get("source") or "")
         read_only = entry.get("read_only") is True
