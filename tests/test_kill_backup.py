@@ -44,10 +44,6 @@ def test_killed_at(full: Box, host: SftpHost, step: str, moment: str, tmp_path: 
 
     box.gardien("backup", "create", "nextcloud")
     assert box.json("backup", "list", "nextcloud")[0]["good"] is True
-
-
-def test_and_after_all_that_it_comes_back(full: Box) -> None:
-    files_before, rows_before = tree(full), rows(full)
-    full.gardien("restore", "nextcloud", "--yes")
-    assert differences(files_before, tree(full)) == []
-    assert rows(full) == rows_before
+    box.gardien("restore", "nextcloud", "--yes")
+    assert differences(files_before, tree(box)) == []
+    assert rows(box) == rows_before

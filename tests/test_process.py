@@ -132,16 +132,16 @@ async def test_too_long_or_too_silent(
 
 
 async def test_a_child_that_speaks_is_not_silent(children: Path) -> None:
-    script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done"
-    assert (await run(sh(script), env={}, children=children, silence=0.4)).code == 0
+    script = "for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.2; done"
+    assert (await run(sh(script), env={}, children=children, silence=1.2)).code == 0
     with pytest.raises(Ended) as caught:
-        await run(sh(script), env={}, children=children, silence=0.4, on_line=lambda _: False)
+        await run(sh(script), env={}, children=children, silence=0.6, on_line=lambda _: False)
     assert caught.value.reason == "silence"
 
 
 async def test_a_child_at_work_is_not_silent(children: Path, tmp_path: Path) -> None:
-    script = "for i in 1 2 3 4 5 6 7 8; do head -c 200000 /dev/zero; sleep 0.1; done"
-    outcome = await run(sh(script), env={}, children=children, silence=0.4, output=tmp_path / "out")
+    script = "for i in 1 2 3 4 5 6 7 8; do head -c 200000 /dev/zero; sleep 0.2; done"
+    outcome = await run(sh(script), env={}, children=children, silence=1.2, output=tmp_path / "out")
     assert outcome.code == 0
     assert (tmp_path / "out").stat().st_size == 8 * 200000
 

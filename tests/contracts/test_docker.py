@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -183,6 +184,21 @@ async def pulled(dock: Dock, image: str) -> None:
 
 
 # -- of the real one alone
+
+
+async def test_a_pull_from_a_silent_registry_can_be_given_up(real: Dock) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        task = asyncio.create_task(real.engine.pull(f"127.0.0.1:{mute.getsockname()[1]}/page:1", lambda _: None))
+        await asyncio.sleep(0.5)
+        assert not task.done()
+        began = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - began < 1
+        assert await real.engine.ping()
 
 
 async def test_real_commands_in_real_containers(real: Dock) -> None:

@@ -136,3 +136,20 @@ async def test_faults_end_a_backup_and_leave_the_application_open(home: Home, fa
     assert (job.state, job.code) == ("failed", code)
     assert not home.app.maintenance
     assert [snapshot.good for snapshot in await home.house.backups.list() if snapshot.good] == []
+
+
+async def test_a_restore_that_does_not_get_well_puts_everything_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gardien.services.runner.UNDO_PAUSES", (0.01, 0.01))
+    assert (await home.end(await home.house.backups.create("nextcloud"))).state == "done"
+    owner = home.fakes.world.settings.folders.owner
+    home.fakes.files.put(home.data / "html" / "since", Leaf("written since", 0o640))
+    before, chosen = home.fakes.files.beneath(home.data / "html"), home.fakes.files.beneath(owner)
+    home.fakes.docker.sick.add("app")
+    job = await home.end(await home.house.restores.create("nextcloud"))
+    assert (job.state, job.code) == ("failed", "not-healthy"), str(job.says)
+    assert home.fakes.files.beneath(home.data / "html") == before
+    after = home.fakes.files.beneath(owner)
+    assert {name: leaf.text for name, leaf in after.items()} == {name: leaf.text for name, leaf in chosen.items()}
+    assert home.fakes.docker.runs("gardien-nextcloud", "db")

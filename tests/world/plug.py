@@ -1,5 +1,6 @@
 """Pulls the plug: the daemon dies by SIGKILL at a named point of a job, and is started again."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 from tests.world.box import RESTIC, Box
 from tests.world.sftp import SftpHost
 
-MOMENTS = ("begun", "ran")  # journalled but not yet done; done but not yet journalled
+# Where a step can die: journalled but not yet done; done but not yet journalled. The second is the harder one.
+MOMENTS = ("begun", "ran") if os.environ.get("GARDIEN_FULL") else ("ran",)
 
 
 def die_at(box: Box, point: str, *command: str) -> None:

@@ -4,9 +4,9 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ class DockerEngine:
         self._making = threading.Lock()
 
     def close(self) -> None:
-        """Ends without waiting for a pull that was given up."""
+        """Let go of the engine; answers still owed are no longer waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
@@ -79,56 +79,76 @@ class DockerEngine:
     async def pull(self, image: str, progress: OnProgress) -> None:
         """Fetch an image. Raises NotFound, NoSpace, CommandFailed (no registry), DockerDown.
 
-        When the caller is cancelled the engine is left to itself: it stops by itself once nobody listens.
+        When the caller is cancelled, our end hangs up at the registry's next word, and the engine then stops too.
         """
         loop = asyncio.get_running_loop()
-        given_up = threading.Event()
+        over: asyncio.Future[None] = loop.create_future()
         layers = _Layers()
 
-        def tell(event: dict[str, Any]) -> None:
-            if (now := layers.take(event)) is not None and not given_up.is_set():
-                loop.call_soon_threadsafe(progress, now)
+        def end(error: BaseException | None) -> None:
+            if over.done():
+                return
+            if error is None:
+                over.set_result(None)
+            else:
+                over.set_exception(error)
 
-        def pull(_: APIClient) -> None:
-            client = self._make(_PULL_SILENCE)
+        def pull(client: APIClient) -> None:
+            for event in client.pull(image, stream=True, decode=True):
+                if over.done():
+                    return
+                if "error" in event:
+                    raise _pull_failed(image, str(event["error"]))
+                if (now := layers.take(event)) is not None:
+                    loop.call_soon_threadsafe(progress, now)
+
+        def work() -> None:
+            error: BaseException | None = None
             try:
-                for event in client.pull(image, stream=True, decode=True):
-                    if given_up.is_set():
-                        return
-                    if "error" in event:
-                        raise _pull_failed(image, str(event["error"]))
-                    tell(event)
-            finally:
-                client.close()
+                with self._asked(image), closing(self._make(_PULL_SILENCE)) as client:
+                    pull(client)
+            except Exception as failed:
+                error = failed
+            with suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(end, error)
 
+        # A thread of its own, which an exit does not wait for: a registry may be silent for minutes.
+        threading.Thread(target=work, name="docker-pull", daemon=True).start()
         try:
-            await self._call(pull, image)
+            await over
         finally:
-            given_up.set()
+            over.cancel()
 
-    async def _call(self, ask: Callable[[APIClient], T], image: str = "") -> T:
+    async def _call(self, ask: Callable[[APIClient], T]) -> T:
         def work() -> T:
-            try:
-                # Where nobody listens docker-py leaves its socket open: knock first.
-                with socket.socket(socket.AF_UNIX) as knock:
-                    knock.connect(str(self._socket))
+            with self._asked():
                 return ask(self._ready())
-            except docker.errors.APIError as error:
-                if image:
-                    raise _pull_failed(image, error.explanation or str(error)) from error
-                raise CommandFailed(
-                    N_("the Docker Engine refused a question"),
-                    N_("Its answer is in the details. Try again, or ask the person who helps you."),
-                    detail=str(error),
-                ) from error
-            except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-                raise DockerDown(
-                    N_("the Docker Engine does not answer"),
-                    N_("Start it (sudo systemctl start docker), or restart this machine; then try again."),
-                    detail=str(error),
-                ) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @contextmanager
+    def _asked(self, image: str = "") -> Iterator[None]:
+        """A question in a thread: what the library raises, for people. `image`: it is about fetching that one."""
+        try:
+            # Where nobody listens docker-py leaves its socket open: knock first.
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(_ANSWER)
+                knock.connect(str(self._socket))
+            yield
+        except docker.errors.APIError as error:
+            if image:
+                raise _pull_failed(image, error.explanation or str(error)) from error
+            raise CommandFailed(
+                N_("the Docker Engine refused a question"),
+                N_("Its answer is in the details. Try again, or ask the person who helps you."),
+                detail=str(error),
+            ) from error
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise DockerDown(
+                N_("the Docker Engine does not answer"),
+                N_("Start it (sudo systemctl start docker), or restart this machine; then try again."),
+                detail=str(error),
+            ) from error
 
     def _ready(self) -> APIClient:
         with self._making:

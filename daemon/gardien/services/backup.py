@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from gardien import __version__
-from gardien.errors import GardienError, Incomplete
+from gardien.errors import GardienError, Incomplete, Refused
 from gardien.model.plan import Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.model.stack import Stack
@@ -82,6 +82,14 @@ class _Backup:
         world = self._world
         stack = await self._stacks.get(run.plan.subject)
         await disk.require(world)
+        if stack.chosen.wanted == "stopped":
+            raise Refused(
+                N_("{stack} is switched off, and its database with it"),
+                N_(
+                    "Nothing changes while it is off. To save it all the same, start it: `gardien stack start {stack}`."
+                ),
+                stack=stack.name,
+            )
         for path in stack.manifest.backup.save:
             if not await world.files.exists(stack.home / path):
                 raise Incomplete(

@@ -66,7 +66,8 @@ class Calendar:
         """Every stack that is meant to run."""
         if self._world.settings.backup.target:
             for stack in await self._stacks.all():
-                await self._back_up(stack.name)
+                if stack.chosen.wanted == "running":
+                    await self._back_up(stack.name)
 
     async def _back_up(self, stack: str) -> None:
         under_way = await self._world.store.jobs(open_only=True, subject=stack)

@@ -36,7 +36,9 @@ class Overviews:
         newest = await self._world.store.snapshots(stack.name, most=1)
         good = await self._world.store.snapshots(stack.name, good_only=True, most=1)
         added = await self._added(stack.name)
-        late = schedule.late(good[0].taken if good else None, added, now, backup.late_after_hours)
+        late = stack.chosen.wanted == "running" and schedule.late(
+            good[0].taken if good else None, added, now, backup.late_after_hours
+        )
         return StackView(
             name=stack.name,
             title=stack.manifest.title,

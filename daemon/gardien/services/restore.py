@@ -141,7 +141,7 @@ class _Restore:
     async def _fetch(self, run: Run) -> None:
         side = self._side(run)
         await self._world.files.make_folder(side.parent, (0, 0), 0o700)
-        await self._world.files.make_folder(side, (0, 0), 0o711)
+        await self._world.files.make_folder(side, (0, 0), 0o700)
         await self._world.restic.bring_back(
             run.text("target"), run.text("snapshot"), run.text("folder"), side, run.report
         )
@@ -206,7 +206,7 @@ class _Restore:
             text = await files.read(home / ".gardien" / theirs)
             if text is not None:
                 await files.write(owner / ours, text)
-        await files.make_folder(home, (0, 0), 0o711)
+        await files.make_folder(home, (0, 0), 0o700)
         await self._stacks.furnish(await self._copy(run, home))
 
     async def _swap_back(self, run: Run) -> None:

@@ -131,9 +131,13 @@ class Stacks:
     # -- what other use cases need of a stack
 
     async def deploy(self, stack: Stack) -> None:
-        """Lay out the Compose project and the folders, so that plain `docker compose` works in it."""
+        """Lay out the Compose project and the folders, so that plain `docker compose` works in it.
+
+        The stack's folder is root's alone: containers reach what they mount without walking through it, and whoever
+        else has an account on this machine does not.
+        """
         files = self._world.files
-        await files.make_folder(stack.home, (0, 0), 0o711)
+        await files.make_folder(stack.home, (0, 0), 0o700)
         await files.make_folder(stack.inner, (0, 0), 0o700)
         if stack.recipe.folder != stack.compose:
             await files.copy_tree(stack.recipe.folder, stack.compose)
