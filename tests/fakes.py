@@ -140,7 +140,7 @@ class FakeStore:
         former = self._job(job)
         if step not in {each.name for each in former.steps}:
             raise NotFound("job {job} has no step called {step}", job=job, step=step)
-        ended = now if state in {"done", "undone", "undo-failed"} else None
+        ended = now if state in {"done", "failed", "undone", "undo-failed"} else None
         steps = tuple(
             StepRecord(step, state, None if state == "waiting" else each.began or now, ended)
             if each.name == step

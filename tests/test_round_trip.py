@@ -124,3 +124,27 @@ def test_cancel_and_shutdown_are_a_clean_undo(nextcloud: Box) -> None:
         assert differences(before, tree(box)) == []
     box.gardien("backup", "create", "nextcloud")
     assert urllib.request.urlopen(f"http://127.0.0.1:{box.page_port}/healthz", timeout=5).status == 200
+
+
+def test_a_restore_cancelled_after_the_swap_gives_the_present_state_back(nextcloud: Box) -> None:
+    box = nextcloud
+    box.sql("INSERT INTO practice_notes VALUES (100001, 'written after the backup', NOW())")
+    (box.data / "nextcloud/html/data/admin/files/since.txt").write_text("written after the backup")
+    files_before, rows_before = tree(box), rows(box)
+    owner_before = {path.name: path.read_text() for path in (box.root / "owner").rglob("nextcloud.*")}
+
+    job = box.json("restore", "nextcloud", "--yes", "--no-wait")["job"]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        steps = {step["name"]: step["state"] for step in box.json("job", "show", str(job))["steps"]}
+        if steps["load"] == "begun":
+            break
+        time.sleep(0.1)
+    assert steps["swap"] == "done"
+    box.gardien("job", "cancel", str(job))
+    ended = next(each for each in box.until_jobs_end() if each["id"] == job)
+    assert ended["state"] == "cancelled"
+    box.until_well("nextcloud", 60)
+    assert differences(files_before, tree(box)) == []
+    assert rows(box) == rows_before
+    assert {path.name: path.read_text() for path in (box.root / "owner").rglob("nextcloud.*")} == owner_before

@@ -24,9 +24,12 @@ class Nextcloud(FakeApp):
         self.rows = ["Anna 10:00", "Bertrand 11:00"]
         self.maintenance = False
         self.cut_off = False
+        self.refuses = "nothing"
 
     def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
         line = " ".join(argv)
+        if self.refuses in line:
+            raise CommandFailed("a command inside the service {service} failed", service=service)
         if service == "app" and "occ" in line:
             if "maintenance:mode" in line:
                 self.maintenance = argv[-1] == "--on"
@@ -138,17 +141,15 @@ async def test_faults_end_a_backup_and_leave_the_application_open(home: Home, fa
     assert [snapshot.good for snapshot in await home.house.backups.list() if snapshot.good] == []
 
 
-async def test_a_restore_that_does_not_get_well_puts_everything_back(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_restore_that_fails_late_puts_everything_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gardien.services.runner.UNDO_PAUSES", (0.01, 0.01))
     assert (await home.end(await home.house.backups.create("nextcloud"))).state == "done"
     owner = home.fakes.world.settings.folders.owner
     home.fakes.files.put(home.data / "html" / "since", Leaf("written since", 0o640))
     before, chosen = home.fakes.files.beneath(home.data / "html"), home.fakes.files.beneath(owner)
-    home.fakes.docker.sick.add("app")
+    home.app.refuses = "data-fingerprint"
     job = await home.end(await home.house.restores.create("nextcloud"))
-    assert (job.state, job.code) == ("failed", "not-healthy"), str(job.says)
+    assert (job.state, job.code) == ("failed", "command-failed"), str(job.says)
     assert home.fakes.files.beneath(home.data / "html") == before
     after = home.fakes.files.beneath(owner)
     assert {name: leaf.text for name, leaf in after.items()} == {name: leaf.text for name, leaf in chosen.items()}

@@ -84,7 +84,6 @@ async def run(
     *,
     env: Mapping[str, str],
     children: Path,
-    cwd: Path | None = None,
     input_: Path | None = None,
     output: Path | None = None,
     on_line: OnLine | None = None,
@@ -104,9 +103,11 @@ async def run(
     """
     token = secrets.token_hex(16)
     record = children / token
-    stdin, stdout = await asyncio.to_thread(_prepare, record, input_, output)
+    files: list[int] = []
+    session: int | None = None
     try:
         try:
+            stdin, stdout = await surely(asyncio.to_thread(_prepare, record, input_, output, files))
             transport, child = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Child(on_line, on_complaint),
                 *argv,
@@ -114,15 +115,18 @@ async def run(
                 stdout=stdout,
                 stderr=asyncio.subprocess.PIPE,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **env, MARK: token},
-                cwd=cwd,
                 start_new_session=True,
             )
         except (FileNotFoundError, PermissionError) as error:
+            if error.filename != argv[0]:
+                raise
             raise Ended("missing", Path(argv[0]).name, Outcome(127, "", str(error))) from error
         finally:
-            _close(stdin, stdout)
+            for file in files:
+                os.close(file)
         try:
             reason = await child.over(timeout, silence, token)
+            session = transport.get_pid() if reason is None else None
         finally:
             try:
                 await surely(child.end())
@@ -130,7 +134,7 @@ async def run(
                 transport.close()
         outcome = child.outcome()
     finally:
-        await surely(_sweep({token}))
+        await surely(_sweep({token}, session))
         await surely(asyncio.to_thread(record.unlink, missing_ok=True))
     if reason is None and outcome.code not in ok:
         reason = "code"
@@ -151,7 +155,7 @@ async def reap(children: Path, grace: float = _GRACE) -> int:
     for each in found:
         if each.leads:
             _signal(each, signal.SIGINT)
-    await _sweep(tokens, grace)
+    await _sweep(tokens, grace=grace)
     for token in tokens:
         await asyncio.to_thread((children / token).unlink, missing_ok=True)
     return len(found)
@@ -248,7 +252,7 @@ class _Child(asyncio.SubprocessProtocol):
                 return "timeout"
             if silence is not None:
                 # An upload over a slow line, or a check of what was restored, says nothing for long and yet is at work.
-                has_read = await asyncio.to_thread(_bytes_read, token)
+                has_read = await asyncio.to_thread(_bytes_read, token, self._transport.get_pid())
                 if abs(has_read - read) >= _CHUNK:
                     self._heard, read = now, has_read
                 if now - self._heard >= silence:
@@ -308,28 +312,17 @@ class _Found:
         return self.pid == self.session
 
 
-def _prepare(record: Path, input_: Path | None, output: Path | None) -> tuple[int, int]:
-    """Write the child down and open what it reads and writes. Returns its stdin and stdout."""
+def _prepare(record: Path, input_: Path | None, output: Path | None, files: list[int]) -> tuple[int, int]:
+    """Write the child down, open what it reads and writes (all noted in `files`). Returns its stdin and stdout."""
     record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stdin = stdout = -1
-    try:
-        stdin = os.open(input_ or os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if output is None:
-            stdout = asyncio.subprocess.PIPE
-        else:
-            stdout = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            os.fchmod(stdout, 0o600)
-        record.touch(0o600)
-    except BaseException:
-        _close(stdin, stdout)
-        raise
+    stdin, stdout = os.open(input_ or os.devnull, os.O_RDONLY | os.O_CLOEXEC), asyncio.subprocess.PIPE
+    files.append(stdin)
+    if output is not None:
+        stdout = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        files.append(stdout)
+        os.fchmod(stdout, 0o600)
+    record.touch(0o600)
     return stdin, stdout
-
-
-def _close(*handles: int) -> None:
-    for handle in handles:
-        if handle >= 0:
-            os.close(handle)
 
 
 def _sync(path: Path) -> None:
@@ -344,29 +337,32 @@ def _listed(children: Path) -> list[Path]:
     return list(children.iterdir()) if children.is_dir() else []
 
 
-def _alive(tokens: set[str]) -> list[_Found]:
-    """The living processes that bear one of these tokens, or are of the session of one that does."""
+def _alive(tokens: set[str], session: int | None = None) -> list[_Found]:
+    """The living processes that bear one of these tokens, or are of the session of one that does.
+
+    If only one session is asked for, no other's environment is read: that of a process stuck on a dead disk may hang.
+    """
     everyone: list[_Found] = []
-    sessions: set[int] = set()
+    ours: set[int] = set()
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
         # It may end while we look; and one whose environment is closed to us is not ours.
         with suppress(OSError):
             stat = Path(entry.path, "stat").read_bytes()
-            state, _, _, session, *_ = stat.rpartition(b")")[2].split()
-            if state in b"ZX":
+            state, _, _, belongs, *_ = stat.rpartition(b")")[2].split()
+            if state in b"ZX" or session not in {None, int(belongs)}:
                 continue
-            everyone.append(_Found(int(entry.name), int(session)))
+            everyone.append(_Found(int(entry.name), int(belongs)))
             if _tokens(entry.path) & tokens:
-                sessions.add(int(session))
-    return [each for each in everyone if each.session in sessions]
+                ours.add(int(belongs))
+    return [each for each in everyone if each.session in ours]
 
 
-def _bytes_read(token: str) -> int:
-    """What all that bear this token have read so far, from files, pipes and sockets."""
+def _bytes_read(token: str, session: int) -> int:
+    """What a child and those it started have read so far, from files, pipes and sockets."""
     total = 0
-    for each in _alive({token}):
+    for each in _alive({token}, session):
         with suppress(OSError):
             total += int(Path(f"/proc/{each.pid}/io").read_text().split()[1])
     return total
@@ -383,10 +379,10 @@ def _signal(found: _Found, number: signal.Signals) -> None:
         os.kill(found.pid, number)
 
 
-async def _sweep(tokens: set[str], grace: float = 1.0) -> None:
+async def _sweep(tokens: set[str], session: int | None = None, *, grace: float = 1.0) -> None:
     """Wait until all that bear these tokens are gone; after `grace` seconds see to it."""
     deadline = time.monotonic() + grace
-    while left := await asyncio.to_thread(_alive, tokens):
+    while left := await asyncio.to_thread(_alive, tokens, session):
         if time.monotonic() >= deadline:
             for each in left:
                 _signal(each, signal.SIGKILL)

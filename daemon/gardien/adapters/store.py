@@ -133,7 +133,7 @@ class SqliteStore:
         self, job: int, step: str, state: StepState, now: datetime, facts: Mapping[str, Json] | None = None
     ) -> None:
         """Journal a step's state, and merge `facts` into the job's in the same transaction. Raises NotFound."""
-        ended = state in {"done", "undone", "undo-failed"}
+        ended = state in {"done", "failed", "undone", "undo-failed"}
 
         async def work(db: Connection) -> None:
             cursor = await db.execute(

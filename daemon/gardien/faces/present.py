@@ -56,6 +56,7 @@ STEP_STATE: Mapping[StepState, str] = MappingProxyType(
         "begun": N_("Under way"),
         "done": N_("Done"),
         "undoing": N_("Being undone"),
+        "failed": N_("Failed"),
         "undone": N_("Undone"),
         "undo-failed": N_("Could not be undone"),
     }

@@ -9,7 +9,7 @@ from gardien.model.plan import Json, Plan
 from gardien.words import Words
 
 JobState = Literal["queued", "running", "undoing", "done", "failed", "cancelled", "interrupted", "stuck"]
-StepState = Literal["waiting", "begun", "done", "undoing", "undone", "undo-failed"]
+StepState = Literal["waiting", "begun", "done", "undoing", "failed", "undone", "undo-failed"]
 ENDED: frozenset[str] = frozenset({"done", "failed", "cancelled", "interrupted", "stuck"})
 
 

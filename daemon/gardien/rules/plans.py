@@ -6,7 +6,10 @@ from gardien.words import N_, Words
 
 
 def backup(stack: Stack, target: str) -> Plan:
-    """Two passes: one while people work, a short one while the application is paused."""
+    """Two passes: one while people work, a short one while the application is paused.
+
+    The undo of the pause comes first of all undos: nobody waits for our tidying up.
+    """
     recipe = stack.manifest.backup
     paused = bool(recipe.pause or recipe.dumps)
     ready = Step(
@@ -17,7 +20,7 @@ def backup(stack: Stack, target: str) -> Plan:
     live = Step(
         "live",
         Words.of(N_("Save the files while people go on working")),
-        Words.of(N_("Forget this first pass")),
+        Words.of(N_("Forget this first pass, delete the databases that were written out")),
         (f"restic backup {stack.home} -> {target}", *(f"left out: {path}" for path in recipe.leave_out)),
     )
     pause = Step(
@@ -29,8 +32,7 @@ def backup(stack: Stack, target: str) -> Plan:
     dump = Step(
         "dump",
         Words.of(N_("Write the databases out and see that nothing is missing from them")),
-        Words.of(N_("Delete what was written out")),
-        tuple(f"{name}: {dump.exec_}" for name, dump in recipe.dumps.items()),
+        details=tuple(f"{name}: {dump.exec_}" for name, dump in recipe.dumps.items()),
     )
     final = Step("final", Words.of(N_("Save what changed since")), details=(f"restic backup {stack.home} -> {target}",))
     resume = Step(

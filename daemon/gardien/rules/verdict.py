@@ -103,4 +103,6 @@ def sentence(stacks: Sequence[StackView], alerts: Sequence[Alert]) -> tuple[Seve
         return "notice", Words.of(N_("Something is being done; all will be back in a moment."))
     if any(stack.newest_good is None for stack in stacks):
         return "notice", Words.of(N_("Everything runs; not everything has been saved yet."))
+    if any(stack.health.health == "stopped" for stack in stacks):
+        return "calm", Words.of(N_("Everything that is switched on runs, and everything is saved."))
     return "calm", Words.of(N_("Everything runs, and everything is saved."))

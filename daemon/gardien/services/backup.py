@@ -69,9 +69,8 @@ class _Backup:
             "tidy": self._tidy,
         }
         self.undo: Mapping[str, Do] = {
-            "live": self._forget_live,
+            "live": self._untraced,
             "pause": self._unpause,
-            "dump": self._delete_dumps,
         }
 
     async def heal(self, run: Run) -> None:
@@ -154,6 +153,10 @@ class _Backup:
         target = run.text("target")
         good = await self._world.store.snapshots(run.plan.subject, good_only=True)
         return next((snapshot for snapshot in good if snapshot.target == target), None)
+
+    async def _untraced(self, run: Run) -> None:
+        await self._delete_dumps(run)
+        await self._forget_live(run)
 
     async def _forget_live(self, run: Run) -> None:
         """The first pass alone is no backup. If it cannot be forgotten (append-only), its tag says what it is."""

@@ -220,8 +220,10 @@ class _Restore:
         assert isinstance(had_owner, list)
         for ours, _ in owner_files(run.plan.subject):
             before = _before(owner / ours, run)
-            if await files.exists(before):
-                await files.move(before, owner / ours)
+            text = await files.read(before)
+            if text is not None:
+                await files.write(owner / ours, text)
+                await files.remove(before)
             elif ours not in had_owner:
                 await files.remove(owner / ours)
 

@@ -278,16 +278,22 @@ class Runner:
             log.exception("job %s failed in a way nobody planned for", job.id, exc_info=error)
         wrapped = error if isinstance(error, GardienError) else unexpected(error)
         log.error("job %s (%s %s) failed: %s", job.id, job.plan.kind, job.plan.subject, wrapped)
+        for step in (await self.job(job.id)).steps:
+            if step.state == "begun":
+                await self._store.mark_step(job.id, step.name, "failed", self._clock())
         await self._back(job, run, (await self.job(job.id)).steps)
         await self._end(job.id, "failed", wrapped.says, wrapped.remedy, wrapped.code, wrapped.detail)
 
     async def _back(self, job: Job, run: Run, steps: tuple[StepRecord, ...]) -> None:
-        """Take back, last first, every step that began. Raises what the last try of an undo raised."""
+        """Take back, last first, every step that began. What cannot be taken back does not keep the others waiting
+        for ever: they are taken back too, and then its error is raised.
+        """
         await self._store.mark_job(job.id, "undoing", self._clock())
         self._progress.pop(job.id, None)
         self._feed.changed("job")
         undo = self._works[job.plan.kind].undo
         planned = {step.name: step for step in job.plan.steps}
+        stuck: Exception | None = None
         for record in reversed(steps):
             if record.state in ("waiting", "undone") or planned[record.name].undo is None:
                 continue
@@ -295,10 +301,14 @@ class Runner:
             log.info("job %s (%s %s): undoing %s", job.id, job.plan.kind, job.plan.subject, record.name)
             try:
                 await self._insist(undo[record.name], run)
-            except Exception:
+            except Exception as error:
+                log.exception("job %s: %s cannot be undone", job.id, record.name)
                 await self._store.mark_step(job.id, record.name, "undo-failed", self._clock())
-                raise
-            await self._store.mark_step(job.id, record.name, "undone", self._clock())
+                stuck = stuck or error
+            else:
+                await self._store.mark_step(job.id, record.name, "undone", self._clock())
+        if stuck is not None:
+            raise stuck
 
     async def _insist(self, undo: Do, run: Run) -> None:
         """An undo is tried for two minutes: after a power cut Docker may come up after us."""
