@@ -10,7 +10,7 @@ from gardien.rules import schedule
 from gardien.rules.verdict import sentence
 from gardien.services.ports import World
 from gardien.services.runner import Runner
-from gardien.services.stacks import Stacks
+from gardien.services.stacks import Stacks, added_note
 from gardien.words import N_, Words
 
 RECENT = 8  # ended jobs on the home page
@@ -53,8 +53,8 @@ class Overviews:
 
     async def _added(self, name: str) -> datetime | None:
         """When the stack was added, as far as we remember."""
-        jobs = await self._world.store.jobs(subject=name, most=1000)
-        return next((job.created for job in jobs if job.plan.kind == "add" and job.state == "done"), None)
+        noted = await self._world.store.noted(added_note(name))
+        return datetime.fromisoformat(noted) if noted else None
 
     async def now(self) -> Overview:
         """All of it."""

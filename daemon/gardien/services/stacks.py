@@ -244,6 +244,7 @@ class _Add:
     async def _gate(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
         await recipes.patiently(self._world, stack)
+        await self._world.store.note(added_note(stack.name), self._world.clock().isoformat())
         run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
 
 
@@ -310,6 +311,11 @@ class _Life:
             stack=run.plan.subject,
             folder=str(self._stacks.home(run.plan.subject)),
         )
+
+
+def added_note(name: str) -> str:
+    """Under which key the store notes when a stack was added."""
+    return f"added:{name}"
 
 
 def _chosen(run: Run) -> Chosen:

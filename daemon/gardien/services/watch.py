@@ -23,7 +23,7 @@ from gardien.words import N_, Words
 log = logging.getLogger(__name__)
 
 TICK = 5.0  # seconds between two looks at the engine
-DISKS_EVERY = 60.0  # seconds
+SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
 WRITE_EVERY = 60.0  # seconds after which an unchanged health is written again, so that its age stays true
 
 
@@ -48,7 +48,7 @@ class Watch:
         self._overviews = overviews
         self._feed = feed
         self._memory: dict[str, _Memory] = {}
-        self._disks_at = float("-inf")
+        self._settled_at = float("-inf")
         self._hurry = asyncio.Event()
         self._looking = asyncio.Lock()
 
@@ -72,7 +72,7 @@ class Watch:
             if topic == "job":
                 for memory in self._memory.values():
                     memory.asked.clear()
-                self._disks_at = float("-inf")
+                self._settled_at = float("-inf")
                 self._hurry.set()
 
     async def look(self) -> None:
@@ -92,9 +92,12 @@ class Watch:
         healths = await asyncio.gather(
             *(self._health(stack, containers, former.get(stack.name), busy_now.get(stack.name)) for stack in stacks)
         )
-        await self._write(healths, former)
-        await self._look_at_disks()
-        await self._settle_alerts(docker_answers=containers is not None)
+        moved = await self._write(healths, former)
+        clock = asyncio.get_running_loop().time()
+        if moved or clock - self._settled_at >= SETTLE_EVERY:
+            self._settled_at = clock
+            await self._look_at_disks()
+            await self._settle_alerts(docker_answers=containers is not None)
 
     async def _running(self, subject: str) -> bool:
         leases = await self._world.store.leases()
@@ -135,9 +138,11 @@ class Watch:
             memory.answers[name] = answer
             memory.failures[name] = 0 if answer.ok else memory.failures.get(name, 0) + 1
 
-    async def _write(self, healths: Sequence[StackHealth], former: dict[str, StackHealth]) -> None:
+    async def _write(self, healths: Sequence[StackHealth], former: dict[str, StackHealth]) -> bool:
+        """Whether a stack's health moved."""
         clock = asyncio.get_running_loop().time()
         changed = []
+        any_moved = False
         for health in healths:
             before = former.get(health.stack)
             memory = self._memory.setdefault(health.stack, _Memory())
@@ -146,16 +151,14 @@ class Watch:
                 memory.written = clock
                 changed.append(health)
                 if moved:
+                    any_moved = True
                     log.info("%s: %s, %s", health.stack, health.health, health.says)
         if changed:
             await self._world.store.set_health(changed)
             self._feed.changed("health")
+        return any_moved
 
     async def _look_at_disks(self) -> None:
-        clock = asyncio.get_running_loop().time()
-        if clock - self._disks_at < DISKS_EVERY:
-            return
-        self._disks_at = clock
         folders = self._world.settings.folders
         disks = [self._world.host.disk(folders.state)]
         if await self._world.store.noted(disk.NOTE) is not None:  # before the first stack there is nothing to miss
