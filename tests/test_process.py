@@ -17,6 +17,8 @@ from gardien.adapters.surely import surely
 
 STUBBORN = "trap '' INT TERM; echo ready; while :; do sleep 0.1; done"
 
+OURS = f"61.{os.getpid()}"  # seconds; another run beside this one looks for its own
+
 
 @pytest.fixture
 def children(tmp_path: Path) -> Path:
@@ -161,7 +163,7 @@ async def test_cancelling_is_polite_first(children: Path, tmp_path: Path) -> Non
 @pytest.mark.usefixtures("hasty")
 async def test_cancelling_ends_the_stubborn_and_all_they_started(children: Path) -> None:
     pids: list[int] = []
-    script = f"setsid -w sleep 61 & set -m; sleep 62 & echo $!; echo $$; {STUBBORN}"
+    script = f"setsid -w sleep {OURS} & set -m; sleep 62 & echo $!; echo $$; {STUBBORN}"
     heard = asyncio.Event()
 
     def listen(line: str) -> None:
@@ -180,7 +182,7 @@ async def test_cancelling_ends_the_stubborn_and_all_they_started(children: Path)
         await task
     assert time.monotonic() - began >= 0.6
     assert [pid for pid in pids if alive(pid)] == []
-    assert not await asyncio.to_thread(_anyone, "61")
+    assert not await asyncio.to_thread(_anyone, OURS)
 
 
 def _anyone(argument: str) -> bool:
@@ -196,9 +198,9 @@ def _anyone(argument: str) -> bool:
 
 
 async def test_what_outlives_the_child_is_ended(children: Path) -> None:
-    outcome = await run(sh("sleep 63 & echo done"), env={}, children=children)
+    outcome = await run(sh(f"sleep {OURS} & echo done"), env={}, children=children)
     assert outcome.stdout == "done\n"
-    assert not await asyncio.to_thread(_anyone, "63")
+    assert not await asyncio.to_thread(_anyone, OURS)
 
 
 PARENT = textwrap.dedent("""
