@@ -73,3 +73,13 @@ def test_it_idles_at_next_to_nothing() -> None:
         time.sleep(8)
         assert used() - before < 2.0
         machine.stop()
+
+
+def test_check_leaves_no_trace_where_gardien_never_ran() -> None:
+    with box() as machine:
+        before = set(machine.root.rglob("*"))
+        done = machine.gardien("check", check=False)
+        assert done.returncode == 1
+        assert "target init" in done.stdout
+        after = {path for path in machine.root.rglob("*") if not path.is_relative_to(machine.root / "run")}
+        assert after == before

@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -42,6 +43,7 @@ from gardien.words import N_, Words
 
 log = logging.getLogger("gardien")
 
+DATABASE = "gardien.db"
 DIE_AT = "GARDIEN_DIE_AT"  # "backup/dump/ran": a test's way to pull the plug there
 
 
@@ -52,11 +54,11 @@ def shipped(what: str) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def neighbours(settings: Settings) -> AsyncIterator[World]:
-    """Open everything gardien talks to, and close it again."""
+async def neighbours(settings: Settings, database: Path | None = None) -> AsyncIterator[World]:
+    """Open everything gardien talks to, and close it again. `database`: another one than this house's."""
     files = LocalFiles()
     compose = ComposeCli(settings)
-    store = await SqliteStore.open(settings.folders.state / "gardien.db")
+    store = await SqliteStore.open(database or settings.folders.state / DATABASE)
     probes = RealProbes(compose)
     engine = DockerEngine(settings.docker.socket)
     try:
@@ -204,9 +206,9 @@ async def examine(config: Path) -> list[tuple[Words, GardienError | None]]:
     settings = load_settings(config)
     found: list[tuple[Words, GardienError | None]] = [(Words.of(N_("settings {file}"), file=str(config)), None)]
 
-    async def look(label: Words, question: object) -> None:
+    async def look(label: Words, question: Awaitable[object]) -> None:
         try:
-            await question  # type: ignore[misc]
+            await question
         except GardienError as error:
             found.append((label, error))
         except Exception as error:
@@ -215,16 +217,23 @@ async def examine(config: Path) -> list[tuple[Words, GardienError | None]]:
         else:
             found.append((label, None))
 
-    async with neighbours(settings) as world:
-        for name in world.shelf.recipes():
-            await look(Words.of(N_("stack {name}"), name=name), world.shelf.recipe(name))
-        await look(Words.of(N_("choices of the owner")), world.shelf.all_chosen())
-        await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.look(world))
-        await look(Words.of(N_("Docker")), world.engine.ping())
-        await look(Words.of(N_("restic")), world.restic.version())
-        for target in settings.targets:
-            await look(Words.of(N_("backup target {name}"), name=target), world.restic.identity(target))
+    with tempfile.TemporaryDirectory(prefix="gardien-check-") as empty:
+        never_ran = not (settings.folders.state / DATABASE).exists()
+        async with neighbours(settings, Path(empty) / DATABASE if never_ran else None) as world:
+            await _look_around(world, look)
     return found
+
+
+async def _look_around(world: World, look: Callable[[Words, Awaitable[object]], Awaitable[None]]) -> None:
+    settings = world.settings
+    for name in world.shelf.recipes():
+        await look(Words.of(N_("stack {name}"), name=name), world.shelf.recipe(name))
+    await look(Words.of(N_("choices of the owner")), world.shelf.all_chosen())
+    await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.look(world))
+    await look(Words.of(N_("Docker")), world.engine.ping())
+    await look(Words.of(N_("restic")), world.restic.version())
+    for target in settings.targets:
+        await look(Words.of(N_("backup target {name}"), name=target), world.restic.identity(target))
 
 
 def _speak() -> None:
