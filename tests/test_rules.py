@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gardien.model.health import Alert, Disk, StackHealth
+from gardien.model.job import Job
 from gardien.model.manifest import Text
 from gardien.model.overview import StackView
+from gardien.model.plan import Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.rules import schedule
 from gardien.rules.good import why_not_good
@@ -105,6 +107,38 @@ def test_alerts_that_are_owed() -> None:
     assert keys([view(late=True)], [tight]) == {"backup-late:files", "disk:/d"}
     assert keys([view()], [gone]) == {"disk:/d"}
     assert keys([view("down")], [roomy], docker=False) == {"docker"}  # one cause, one alert
+
+
+def job(kind: str, state: str, code: str | None = None) -> Job:
+    return Job(
+        id=1,
+        plan=Plan(kind, "files", (), ()),  # type: ignore[arg-type]
+        state=state,  # type: ignore[arg-type]
+        steps=(),
+        facts={},
+        attempts=1,
+        created=NOW,
+        started=NOW,
+        ended=NOW,
+        says=Words("why"),
+        remedy=Words("what to do"),
+        code=code,
+        detail="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        (job("backup", "failed", "target-unreachable"), {"job:backup:files"}),
+        (job("backup", "failed", "refused"), set()),  # it is switched off: its owner knows
+        (job("backup", "cancelled"), set()),
+        (job("restore", "failed", "disk-missing"), set()),  # whoever asked for it was told
+        (job("restore", "stuck"), {"job:restore:files"}),
+    ],
+)
+def test_which_jobs_leave_an_alert(ended: Job, expected: set[str]) -> None:
+    assert {each.key for each in owed([view(good=snapshot())], [], docker_answers=True, last_jobs=[ended])} == expected
 
 
 def test_the_sentence_is_calm_only_when_all_runs_and_all_is_saved() -> None:

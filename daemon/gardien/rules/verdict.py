@@ -67,9 +67,16 @@ def owed(
             job.remedy or Words.of(""),
         )
         for job in last_jobs
-        if job.state in ("failed", "stuck")
+        if _needs_a_word(job)
     ]
     return alerts
+
+
+def _needs_a_word(job: Job) -> bool:
+    """Whoever asked for a job was told when it failed; a nightly backup was asked for by nobody, and a job that could
+    not even be undone concerns everybody.
+    """
+    return job.state == "stuck" or (job.plan.kind == "backup" and job.state == "failed" and job.code != "refused")
 
 
 def _of_disk(disk: Disk) -> Owed:

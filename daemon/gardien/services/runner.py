@@ -216,7 +216,9 @@ class Runner:
         forward = job.state == "running" and job.plan.goes_forward(name) and job.attempts < MOST_ATTEMPTS
         if forward:
             log.warning("job %s (%s %s) died at %s: going on", job.id, job.plan.kind, job.plan.subject, name)
-            await self._forward(job, run, last + (job.steps[last].state == "done"))
+            following = last + (job.steps[last].state == "done")
+            # The last step runs again rather than not at all: it is the one that says how the job ended.
+            await self._forward(job, run, min(following, len(job.steps) - 1))
             return
         log.warning("job %s (%s %s) died at %s: undoing", job.id, job.plan.kind, job.plan.subject, name)
         await self._back(job, run, job.steps)
