@@ -93,7 +93,7 @@ async def test_an_application_that_answers_as_it_should(app: Application) -> Non
     expect = {"json": {"installed": True, "maintenance": False, "n": 1, "version": "34.0.3"}, "body": r"34\.0"}
     ok, says, data = await app.ask(http=f"http://{app.address}/status", expect=expect)
     assert ok
-    assert app.stack.name in says
+    assert app.stack.manifest.title.en in says
     assert data == {"installed": True, "maintenance": False, "version": "34.0.3", "n": 1}
 
 
@@ -117,7 +117,7 @@ async def test_an_application_that_does_not(
     app.status, app.body = status, body
     ok, says, data = await app.ask(http=f"http://{app.address}/status", expect=expect)
     assert not ok
-    assert [word for word in [app.stack.name, *named] if word not in says] == []
+    assert [word for word in [app.stack.manifest.title.en, *named] if word not in says] == []
     assert "{" not in says
     assert data == (json.loads(body) if body.startswith(b"{") else {})
 
@@ -127,7 +127,7 @@ async def test_nobody_there(app: Application) -> None:
     for way in ({"http": f"http://{nobody}/status"}, {"tcp": nobody}):
         ok, says, data = await app.ask(**way)
         assert (ok, data) == (False, {})
-        assert app.stack.name in says
+        assert app.stack.manifest.title.en in says
 
 
 async def test_a_port_that_listens(app: Application) -> None:

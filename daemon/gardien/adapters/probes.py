@@ -144,8 +144,8 @@ def _decoded(body: bytes | bytearray) -> dict[str, Any]:
 
 
 def _well(stack: Stack, data: dict[str, Any]) -> Answer:
-    return Answer(ok=True, says=Words.of(N_("{stack} answers"), stack=stack.name), data=data)
+    return Answer(ok=True, says=Words.of(N_("{stack} answers"), stack=stack.manifest.title.given), data=data)
 
 
 def _unwell(text: str, stack: Stack, data: Mapping[str, Any] | None = None, **values: str | float) -> Answer:
-    return Answer(ok=False, says=Words(text, {"stack": stack.name, **values}), data=dict(data or {}))
+    return Answer(ok=False, says=Words(text, {"stack": stack.manifest.title.given, **values}), data=dict(data or {}))
