@@ -5,6 +5,7 @@ Faults are set as plain facts: `docker.up = False`, `restic.unreachable.add("off
 """
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -302,8 +303,8 @@ class FakeFiles:
         for name, text in texts.items():
             self.put(to / name, Leaf(text, 0o700 if text is None else 0o600))
 
-    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None:
-        self.put(path, Leaf(None, mode, owner))
+    async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
+        self.put(path, Leaf(None, mode, owner or (os.geteuid(), os.getegid())))
 
     async def move(self, source: Path, to: Path) -> None:
         if source not in self.leaves:

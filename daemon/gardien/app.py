@@ -139,9 +139,8 @@ async def _live(settings: Settings) -> None:
     """Recover first, then answer the door, then watch and keep the calendar."""
     folders = settings.folders
     files = LocalFiles()
-    me = (os.geteuid(), os.getegid())
-    for folder in (folders.run, folders.state, folders.owner, settings.secrets):
-        await files.make_folder(folder, me, 0o700)
+    for folder in (folders.run, folders.state, folders.owner, folders.owner / "stacks", settings.secrets):
+        await files.make_folder(folder, None, 0o700)
     systemd = Systemd()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -48,9 +48,9 @@ class LocalFiles:
         """Replace `to` by a copy of `source` (all or nothing), 0700 / 0600 (0700 what may be executed)."""
         await _thread(to, _copy_tree, source, to)
 
-    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None:
-        """Make it if it is not there (missing parents too, 0700); owner and mode are set in any case."""
-        await _thread(path, _make_folder, path, owner, mode)
+    async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
+        """Make it if it is not there (missing parents too, 0700); set its mode, and its owner (None: ourselves)."""
+        await _thread(path, _make_folder, path, owner or (os.geteuid(), os.getegid()), mode)
 
     async def move(self, source: Path, to: Path) -> None:
         """Rename within one file system, durably. Nothing happens if `source` is gone and `to` is there.

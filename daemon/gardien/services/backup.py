@@ -125,7 +125,7 @@ class _Backup:
             "dumps": list(stack.manifest.backup.dumps),
         }
         owner = world.settings.folders.owner
-        await world.files.make_folder(stack.inner, (0, 0), 0o700)
+        await world.files.make_folder(stack.inner, None, 0o700)
         await world.files.write(stack.inner / "set.json", json.dumps(account, indent=1) + "\n")
         for ours, theirs in owner_files(stack.name):
             text = await world.files.read(owner / ours)
@@ -182,7 +182,7 @@ class _Backup:
 
     async def _dump(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
-        await self._world.files.make_folder(stack.dumps, (0, 0), 0o700)
+        await self._world.files.make_folder(stack.dumps, None, 0o700)
         for name, dump in stack.manifest.backup.dumps.items():
             partial = stack.dumps / f"{name}.partial"
             await self._world.compose.run_in(stack, dump.exec_, dump.argv, user=dump.user, output=partial)

@@ -44,6 +44,6 @@ async def require(world: World, *, new_disk: bool = False) -> None:
     mark = (await world.files.read(folder / MARK) or "").strip()
     if not mark:
         mark = str(uuid.uuid4())
-        await world.files.make_folder(folder, (0, 0), 0o711)
+        await world.files.make_folder(folder, None, 0o711)
         await world.files.write(folder / MARK, mark + "\n")
     await world.store.note(NOTE, mark)

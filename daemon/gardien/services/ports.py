@@ -229,8 +229,8 @@ class Files(Protocol):
         """Replace `to` by a copy of `source` (all or nothing), 0700 / 0600."""
         ...
 
-    async def make_folder(self, path: Path, owner: tuple[int, int], mode: int) -> None:
-        """Make it if it is not there; owner and mode are set in any case."""
+    async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
+        """Make it if it is not there; owner (uid and gid; None: our own) and mode are set in any case."""
         ...
 
     async def move(self, source: Path, to: Path) -> None:

@@ -140,8 +140,8 @@ class _Restore:
 
     async def _fetch(self, run: Run) -> None:
         side = self._side(run)
-        await self._world.files.make_folder(side.parent, (0, 0), 0o700)
-        await self._world.files.make_folder(side, (0, 0), 0o700)
+        await self._world.files.make_folder(side.parent, None, 0o700)
+        await self._world.files.make_folder(side, None, 0o700)
         await self._world.restic.bring_back(
             run.text("target"), run.text("snapshot"), run.text("folder"), side, run.report
         )
@@ -196,7 +196,7 @@ class _Restore:
         owner = self._world.settings.folders.owner
         if await files.exists(side):
             if run.facts["had_home"]:
-                await files.make_folder(self._kept(run).parent, (0, 0), 0o700)
+                await files.make_folder(self._kept(run).parent, None, 0o700)
                 await files.move(home, self._kept(run))
             for ours, _ in owner_files(run.plan.subject):
                 if await files.exists(owner / ours):
@@ -206,7 +206,7 @@ class _Restore:
             text = await files.read(home / ".gardien" / theirs)
             if text is not None:
                 await files.write(owner / ours, text)
-        await files.make_folder(home, (0, 0), 0o700)
+        await files.make_folder(home, None, 0o700)
         await self._stacks.furnish(await self._copy(run, home))
 
     async def _swap_back(self, run: Run) -> None:

@@ -137,8 +137,8 @@ class Stacks:
         else has an account on this machine does not.
         """
         files = self._world.files
-        await files.make_folder(stack.home, (0, 0), 0o700)
-        await files.make_folder(stack.inner, (0, 0), 0o700)
+        await files.make_folder(stack.home, None, 0o700)
+        await files.make_folder(stack.inner, None, 0o700)
         if stack.recipe.folder != stack.compose:
             await files.copy_tree(stack.recipe.folder, stack.compose)
         await self.furnish(stack)
@@ -166,7 +166,7 @@ class Stacks:
     async def set_aside(self, name: str, job: int) -> None:
         """Nothing is deleted here: a stack's folder goes to `.kept`, where it stays for some days."""
         kept = self._world.settings.folders.data / ".kept"
-        await self._world.files.make_folder(kept, (0, 0), 0o700)
+        await self._world.files.make_folder(kept, None, 0o700)
         await self._world.files.move(self.home(name), kept / f"{name}-{job}")
 
 

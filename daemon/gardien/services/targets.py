@@ -49,7 +49,7 @@ class Targets:
                     target=name,
                     file=str(passphrase),
                 )
-            await world.files.make_folder(passphrase.parent, (0, 0), 0o700)
+            await world.files.make_folder(passphrase.parent, None, 0o700)
             await world.files.write(passphrase, secrets.token_urlsafe(32) + "\n")
         try:
             identity = await self._identity_or_new(name)
