@@ -109,6 +109,13 @@ class _Restore:
         found = [
             each for each in await world.restic.found(target, tags=tags(name, "final")) if each.id.startswith(wanted)
         ]
+        if not found and not wanted:
+            raise NotFound(
+                N_("target {target} holds no backup of {stack}"),
+                N_("Look whether `name` in gardien.yaml is the one this machine had when it was saved."),
+                target=target,
+                stack=name,
+            )
         if not found or (wanted and len(found) > 1):
             raise NotFound(
                 N_("target {target} holds no backup of {stack} that begins with “{snapshot}”"),
