@@ -242,10 +242,8 @@ class _Add:
         await self._world.compose.down(await self._stacks.get(run.plan.subject))
 
     async def _gate(self, run: Run) -> None:
-        stack = await self._stacks.get(run.plan.subject)
-        await recipes.patiently(self._world, stack)
-        await self._world.store.note(added_note(stack.name), self._world.clock().isoformat())
-        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
+        await _until_it_answers(self._world, await self._stacks.get(run.plan.subject), run)
+        await self._world.store.note(added_note(run.plan.subject), self._world.clock().isoformat())
 
 
 class _Life:
@@ -284,9 +282,7 @@ class _Life:
             await self._stacks.want(run.plan.subject, "stopped")
 
     async def _gate(self, run: Run) -> None:
-        stack = await self._stacks.get(run.plan.subject)
-        await recipes.patiently(self._world, stack)
-        run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
+        await _until_it_answers(self._world, await self._stacks.get(run.plan.subject), run)
 
     async def _down(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
@@ -311,6 +307,11 @@ class _Life:
             stack=run.plan.subject,
             folder=str(self._stacks.home(run.plan.subject)),
         )
+
+
+async def _until_it_answers(world: World, stack: Stack, run: Run) -> None:
+    await recipes.patiently(world, stack)
+    run.done(N_("{stack} runs and answers"), stack=stack.manifest.title.given)
 
 
 def added_note(name: str) -> str:

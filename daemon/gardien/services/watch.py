@@ -86,11 +86,15 @@ class Watch:
             containers: list[Container] | None = await self._world.engine.containers([each.project for each in stacks])
         except DockerDown:
             containers = None
-        busy = {job.plan.subject: job.plan.kind for job in await self._world.store.jobs(open_only=True)}
-        busy_now = {subject: kind for subject, kind in busy.items() if await self._running(subject)}
+        leases = await self._world.store.leases()
+        busy = {
+            job.plan.subject: job.plan.kind
+            for job in await self._world.store.jobs(open_only=True)
+            if leases.get(f"stack:{job.plan.subject}") == job.id  # not one that waits behind it
+        }
         former = await self._world.store.healths()
         healths = await asyncio.gather(
-            *(self._health(stack, containers, former.get(stack.name), busy_now.get(stack.name)) for stack in stacks)
+            *(self._health(stack, containers, former.get(stack.name), busy.get(stack.name)) for stack in stacks)
         )
         moved = await self._write(healths, former)
         clock = asyncio.get_running_loop().time()
@@ -98,10 +102,6 @@ class Watch:
             self._settled_at = clock
             await self._look_at_disks()
             await self._settle_alerts(docker_answers=containers is not None)
-
-    async def _running(self, subject: str) -> bool:
-        leases = await self._world.store.leases()
-        return f"stack:{subject}" in leases
 
     async def _health(
         self, stack: Stack, containers: Sequence[Container] | None, former: StackHealth | None, job: str | None
