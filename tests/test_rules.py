@@ -1,17 +1,21 @@
 """The pure rules: schedule, what counts as a backup, the house's one sentence."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job
-from gardien.model.manifest import Text
+from gardien.model.manifest import Manifest, Text
 from gardien.model.overview import StackView
 from gardien.model.plan import Plan
 from gardien.model.snapshot import Saved, Snapshot
-from gardien.rules import schedule
+from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.rules import names, schedule
 from gardien.rules.good import why_not_good
 from gardien.rules.verdict import owed, sentence
 from gardien.words import Words
@@ -150,3 +154,93 @@ def test_the_sentence_is_calm_only_when_all_runs_and_all_is_saved() -> None:
     severity, says = sentence([view(good=snapshot())], [alert])
     assert severity == "trouble"
     assert "the disk is gone" in str(says)
+
+
+# -- names
+
+
+def named(door: bool = False, mode: str = "home", doorless: bool = False, **settings: str) -> Stack:
+    """A stack with two routes, MAIN and SANDBOX, and one more domain that leads nowhere; or the house's door."""
+    words = {"en": "x", "fr": "x"}
+    kinds = {"MAIN": "domain", "SANDBOX": "domain", "FRIEND": "domain"}
+    if door:
+        kinds = {"DOOR_DOMAIN": "domain"}
+    manifest: dict[str, object] = {
+        "format": 1,
+        "title": words,
+        "summary": words,
+        "settings": {
+            name: {"kind": kind, "default": f"{name.lower()}.{{DOOR_DOMAIN}}", "ask": words}
+            for name, kind in kinds.items()
+        },
+        "routes": [] if door else [{"name": name, "to": "app:80"} for name in ("MAIN", "SANDBOX")],
+        "probes": {"app": {"tcp": "x:1"}},
+        "backup": {"save": ["data"]},
+    }
+    if door:
+        argv = {key: ["x"] for key in ("check", "reload")}
+        keys = ("mode", "domain", "http_port", "https_port", "email", "authority")
+        paths = {key: key for key in ("config", "page", "root")}
+        manifest["door"] = {"service": "app", **dict.fromkeys(keys, "DOOR_DOMAIN"), **paths, **argv}
+    recipe = Recipe("pad", Path("/x"), {}, {}, Manifest.model_validate(manifest))
+    given = {"DOOR_DOMAIN": "home.arpa", "DOOR_SUFFIX": "", "DOOR_MODE": mode}
+    return Stack(recipe, Chosen(settings=settings), "gardien-pad", Path("/srv/pad"), given, doorless)
+
+
+def test_each_name_leads_to_one_place() -> None:
+    assert names.domains(named()) == {"MAIN": "main.home.arpa", "SANDBOX": "sandbox.home.arpa"}
+    assert names.clashes(named(), {"other.home.arpa": "Cloud"}, "home") == []
+    assert names.clashes(named(FRIEND="cloud.home.arpa"), {"cloud.home.arpa": "Cloud"}, "home") == []  # of another's
+    (fault,) = names.clashes(named(MAIN="cloud.home.arpa"), {"cloud.home.arpa": "Cloud"}, "home")
+    assert str(fault) == (
+        "MAIN: MAIN is cloud.home.arpa, and that name belongs to Cloud. "
+        "Give each its own name, such as pad-2.home.arpa."
+    )
+    (fault,) = names.clashes(named(SANDBOX="main.home.arpa"), {}, "home")
+    assert (fault.path, "belongs to MAIN" in str(fault.says)) == ("SANDBOX", True)
+    with pytest.raises(Faults, match="belongs to Cloud"):
+        names.require(named(MAIN="x.org", doorless=True), {"x.org": "Cloud"})
+
+
+@pytest.mark.parametrize(
+    ("mode", "good", "bad"),
+    [
+        (
+            "home",
+            ["cloud.home.arpa", "a.b.local", "x.internal", "x.localhost"],
+            ["cloud.example.org", "home.arpa", "localhost", "local", "cloud", "cloud.lan", "x.home.arpa.org", "a.fr"],
+        ),
+        (
+            "internet",
+            ["cloud.example.org", "praxis.de", "local.fr", "xhome.arpa"],
+            ["cloud.home.arpa", "home.arpa", "localhost", "cloud", "a.local", "a.b.internal", "x.localhost"],
+        ),
+    ],
+)  # fmt: skip
+def test_names_suit_the_door(mode: Literal["home", "internet"], good: list[str], bad: list[str]) -> None:
+    sandbox = good[0].replace("cloud", "sandbox")
+    for name in good:
+        assert names.clashes(named(MAIN=name, SANDBOX=sandbox), {}, mode) == []
+        names.require(named(MAIN=name, SANDBOX=sandbox, mode=mode), {})
+    for name in bad:
+        (fault,) = names.clashes(named(MAIN=name, SANDBOX=sandbox), {}, mode)
+        assert fault.path == "MAIN" and name in str(fault.says)
+        assert names.clashes(named(MAIN=str(fault.remedy.values["example"]), SANDBOX=sandbox), {}, mode) == []
+        with pytest.raises(Faults, match=name):
+            names.require(named(MAIN=name, SANDBOX=sandbox, mode=mode), {})
+        names.require(named(MAIN=name, SANDBOX=sandbox, mode=mode, doorless=True), {})  # nobody asks for them yet
+
+
+@pytest.mark.parametrize(
+    ("mode", "good", "bad"),
+    [
+        ("home", ["home.arpa", "local", "praxis.internal"], ["praxis.de", "lan"]),
+        ("internet", ["praxis.de", "a.praxis.de"], ["home.arpa", "local", "praxis.internal", "praxis"]),
+    ],
+)
+def test_what_names_end_with_suits_the_door(mode: Literal["home", "internet"], good: list[str], bad: list[str]) -> None:
+    for name in good:
+        assert names.clashes(named(door=True, DOOR_DOMAIN=name), {}, mode) == []
+    for name in bad:
+        (fault,) = names.clashes(named(door=True, DOOR_DOMAIN=name), {}, mode)
+        assert fault.path == "DOOR_DOMAIN" and str(fault.remedy.values["example"]) in ("home.arpa", "example.org")

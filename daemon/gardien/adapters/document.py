@@ -165,6 +165,8 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Z][A-Z0-9_]*\Z": N_("Use capital letters, digits and underscores, beginning with a letter."),
     r"^[a-z0-9][a-z0-9_-]*\Z": N_("Use small letters, digits, dashes and underscores."),
     r"^[a-z0-9][a-z0-9._-]*\Z": N_("Write a file name of small letters, digits and . _ -"),
+    r"^[a-z0-9][a-z0-9_-]*:[1-9][0-9]{0,4}\Z": N_("Write a service and its port, such as app:80."),
+    r"^/[A-Za-z0-9._~/-]*\Z": N_("Write a path that begins with /, of letters, digits and . _ ~ / -"),
     r"^\d+:\d+\Z": N_("Write two numbers, user:group, such as 33:33."),
     r"^0[0-7]{3}\Z": N_('Write four octal digits in quotes, such as "0755".'),
 }
@@ -197,6 +199,9 @@ OWN: Mapping[str, str] = {
     "a probe asks in exactly one way: http, tcp or exec": N_("{key} asks in exactly one way: http, tcp or exec"),
     "exec and argv belong together": N_("{key}: exec and argv belong together"),
     "an action is exactly one of exec, wait, stop, start": N_("{key} is exactly one of exec, wait, stop, start"),
+    "choices belong to the kind choice, and to no other": N_(
+        "{key}: choices belong to the kind choice, and to no other"
+    ),
     "a stack that is paused must say how it is resumed": N_("{key} has a pause and must say how to resume"),
     "a lone $ is read by Compose as a variable: write $$ for a dollar": N_(
         "{key} has a lone $, which Compose reads as a variable: write $$ for a dollar"
@@ -231,7 +236,7 @@ def _in_words(error: ErrorDetails, schema: dict[str, Any]) -> Fault:
     if kind == "union_tag_not_found":
         return fault(
             N_("{key} does not say its {what}"),
-            Words.of(N_("Add a line “{key}: …” here."), key="kind"),
+            Words.of(N_("Add a line “{key}: …” here."), key=str(context["discriminator"]).strip("'")),
             what=str(context["discriminator"]).strip("'"),
         )
     if kind == "string_pattern_mismatch":

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +16,11 @@ from ruamel.yaml import YAML
 from gardien.adapters.document import Document, read, validate
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Fault, Faults, nearest
-from gardien.model.manifest import Manifest
+from gardien.model.manifest import BackupRecipe, Manifest, Text
 from gardien.model.settings import NAME, Settings
 from gardien.model.stack import Chosen, Recipe
 from gardien.rules import composefile, house_settings, manifest
+from gardien.rules.composefile import FILES, OVERRIDES
 from gardien.rules.env import read_env, write_env
 from gardien.rules.kinds import misfits
 from gardien.words import N_, Words
@@ -69,22 +72,26 @@ class FileShelf:
         self._files = files
         self._read: dict[Path, tuple[str, Recipe]] = {}  # folder -> digest of what was read, what it said
 
-    def recipes(self) -> list[str]:
+    async def recipes(self) -> list[str]:
         """Names of the stacks that can be added."""
-        folders = [file.parent.name for root in (self._stacks, self._shipped) for file in root.glob("*/compose.yaml")]
-        return sorted({name for name in folders if _NAME.fullmatch(name)})
+        return await asyncio.to_thread(self._names)
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
         """Read and check one stack, as it is shipped or as it lies in `folder`.
 
-        Raises NotFound, or `Faults` with all that is wrong with it.
+        One of the owner's own may be a plain Compose project: it is not `kept`. Raises NotFound, or `Faults` with all
+        that is wrong with it.
         """
-        folders = [folder] if folder is not None else [root / _checked(name) for root in (self._stacks, self._shipped)]
-        for each in folders:
-            text = await self._files.read(each / "compose.yaml")
+        if folder is not None:
+            files = [folder / FILES[0]]
+        else:
+            files = [self._stacks / _checked(name) / file for file in FILES] + [self._shipped / name / FILES[0]]
+        for file in files:
+            text = await self._files.read(file)
             if text is not None:
-                return await asyncio.to_thread(self._recipe, name, each, text)
-        near = nearest(name, await asyncio.to_thread(self.recipes))
+                own = file.parent.parent == self._stacks
+                return await asyncio.to_thread(self._recipe, name, file, text, own)
+        near = nearest(name, await self.recipes())
         values: dict[str, Any] = {"name": name, **near.values}
         raise NotFound(N_("there is no stack called {name}"), near.text, **values)
 
@@ -170,28 +177,40 @@ class FileShelf:
         await self._files.make_folder(path.parent, (os.geteuid(), os.getegid()), 0o700)
         await self._files.write(path, text, 0o600)
 
-    def _recipe(self, name: str, folder: Path, text: str) -> Recipe:
-        neighbours = frozenset(str(path.relative_to(folder)) for path in folder.rglob("*"))
-        digest = hashlib.sha256("\0".join((name, text, *sorted(neighbours))).encode()).hexdigest()
-        held = self._read.get(folder)
+    def _names(self) -> list[str]:
+        shipped = [file.parent.name for file in self._shipped.glob(f"*/{FILES[0]}")]
+        own = [file.parent.name for name in FILES for file in self._stacks.glob(f"*/{name}")]
+        return sorted({name for name in (*shipped, *own) if _NAME.fullmatch(name)})
+
+    def _recipe(self, name: str, file: Path, text: str, own: bool) -> Recipe:
+        if own and "x-gardien" not in text:
+            return _plain(name, file, text)
+        neighbours = _neighbours(file.parent)
+        digest = hashlib.sha256(repr((name, text, neighbours)).encode()).hexdigest()
+        held = self._read.get(file)
         if held is not None and held[0] == digest:
             return held[1]
-        document = read(text, folder / "compose.yaml")
+        document = read(text, file)
         if "x-gardien" not in document.data:
+            if own:
+                return _plain(name, file, text)
             says = Words.of(N_("x-gardien is missing: gardien does not know what to save of {name}"), name=name)
             remedy = Words.of(N_("Write it as in the shipped stacks, and try again."))
-            raise Faults([Fault((), says, remedy, document.file, 1)])
+            raise Faults([Fault((), says, remedy, file, 1)])
+        if file.name != FILES[0]:
+            says = Words.of(N_("a file with x-gardien must be called {name}"), name=FILES[0])
+            raise Faults(document.place([Fault(("x-gardien",), says, Words.of(N_("Rename it.")))]))
         ours = validate(Manifest, document, ("x-gardien",))
-        if faults := manifest.faults_of(document.data, ours, neighbours):
+        if faults := manifest.faults_of(document.data, ours, dict(neighbours)):
             raise Faults(document.place(faults))
         recipe = Recipe(
             name=name,
-            folder=folder,
-            services=composefile.images(document.data),
+            folder=file.parent,
+            services=composefile.started(document.data),
             image_defaults=composefile.image_defaults(document.data),
             manifest=ours,
         )
-        self._read[folder] = (digest, recipe)
+        self._read[file] = (digest, recipe)
         return recipe
 
     def _chosen_file(self, name: str) -> Path:
@@ -199,6 +218,41 @@ class FileShelf:
 
     def _secrets_file(self, name: str) -> Path:
         return self._secrets / f"{_checked(name)}.env"
+
+
+def _plain(name: str, file: Path, text: str) -> Recipe:
+    """The owner's Compose project without `x-gardien`: nothing to ask, to probe or to save is known of it."""
+    over = next(filter(Path.is_file, (file.with_name(each) for each in OVERRIDES)), None)
+    documents = [read(text, file), *([read(over.read_text("utf-8"), over)] if over is not None else [])]
+    faults: list[Fault] = []
+    services: dict[str, str] = {}
+    for document in documents:
+        odd = composefile.shape_faults(document.data)
+        faults += document.doubles
+        faults += document.place(each for each in odd if each.at != ("services",) or document is documents[0])
+        for service, image in composefile.started(document.data).items():
+            services[service] = image or services.get(service, "")
+    if faults:
+        raise Faults(faults)
+    ours = Manifest.model_construct(  # unchecked: a stack of ours has a probe
+        format=1,
+        title=Text(en=name, fr=name),
+        summary=Text(en="Your own Compose project.", fr="Votre propre projet Compose."),
+        probes={},
+        backup=BackupRecipe(save=()),
+    )
+    return Recipe(name, file.parent, services, image_defaults={}, manifest=ours, kept=False)
+
+
+def _neighbours(folder: Path) -> list[tuple[str, int]]:
+    """What lies in a stack's folder, and when each was last changed or put there. A link leads elsewhere: not ours."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # gone again: the temporary file of a write
+            about = path.lstat()
+            if not stat.S_ISLNK(about.st_mode):
+                found.append((str(path.relative_to(folder)), about.st_ctime_ns))
+    return sorted(found)
 
 
 def _checked(name: str) -> str:

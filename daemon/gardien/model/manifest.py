@@ -1,7 +1,7 @@
 """`x-gardien`: what gardien must know of a stack beyond its Compose file. A closed schema.
 
-Compose interpolates the whole file, so a `$` inside `x-gardien` is written `$$`. `{NAME}` stands for a setting, and
-is allowed in addresses and probes only.
+Compose interpolates the whole file, so a `$` inside `x-gardien` is written `$$`. `{NAME}` stands for a setting or a
+given value, and is allowed in addresses, probes, defaults of domains, and commands that join two stacks.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from gardien.model.settings import Closed
+from gardien.model.settings import Closed, Name
 from gardien.words import Given
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*\Z")]
@@ -42,6 +42,8 @@ Dollared = Annotated[str, AfterValidator(_undollar)]
 InStack = Annotated[str, AfterValidator(_inside)]
 Pattern = Annotated[str, AfterValidator(_undollar), AfterValidator(_pattern)]
 Argv = Annotated[tuple[Dollared, ...], Field(min_length=1)]
+Upstream = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*:[1-9][0-9]{0,4}\Z")]
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*\Z", max_length=200)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
 
 
@@ -61,11 +63,102 @@ class Text(Closed):
 
 
 class Setting(Closed):
-    """Something to ask the owner."""
+    """Something to ask the owner. A setting whose default is empty may stay empty."""
 
-    kind: Literal["host", "port", "name", "text"]
+    kind: Literal["host", "port", "name", "text", "domain", "email", "url", "addresses", "choice"]
     default: str
     ask: Text
+    choices: dict[str, Text] = {}  # of kind `choice`: what may be answered, and what it means
+
+    @model_validator(mode="after")
+    def _chosen_from(self) -> Self:
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("choices belong to the kind choice, and to no other")
+        return self
+
+
+class FromCores(Closed):
+    """A share of the processor's cores, rounded down."""
+
+    of: Literal["cores"]
+    share: Annotated[float, Field(gt=0, le=4)] = 1.0
+    least: Annotated[int, Field(ge=1)] = 1
+    most: Annotated[int, Field(ge=1)] = 1024
+
+
+class FromMemory(Closed):
+    """A share of the machine's memory in MiB, with Java's and Docker's own letter for it: `384m`."""
+
+    of: Literal["memory"]
+    share: Annotated[float, Field(gt=0, le=1)]
+    least: Annotated[int, Field(ge=1)] = 1
+    most: Annotated[int, Field(ge=1)] = 1024 * 1024
+
+
+class FromAddresses(Closed):
+    """The addresses under which clients reach this machine, with commas between.
+
+    The setting `instead`, where the owner filled it in; else the IPv4 ones in the local network, and for a door that
+    is open to the internet also what the setting `name` (a domain) resolves to.
+    """
+
+    of: Literal["addresses"]
+    instead: Variable
+    name: Variable
+
+
+class FromMode(Closed):
+    """One text for a door at home, another for a door that is open to the internet."""
+
+    of: Literal["mode"]
+    home: str
+    internet: str
+
+
+Derived = Annotated[FromCores | FromMemory | FromAddresses | FromMode, Field(discriminator="of")]
+
+
+class Needs(Closed):
+    """What the stack takes when it is at work, in MB (10^6 bytes): memory, room for its data at first, its images."""
+
+    memory: Annotated[int, Field(ge=1)]
+    disk: Annotated[int, Field(ge=1)]
+    images: Annotated[int, Field(ge=1)]
+
+
+class Route(Closed):
+    """A name that leads through the door to a service: `to` and the values of `paths` are `service:port`.
+
+    `paths` are prefixes that lead elsewhere; `redirects` are whole paths; `largest_body` is in MB, None: no limit.
+    """
+
+    name: Variable  # a setting of kind domain
+    to: Upstream
+    paths: dict[UrlPath, Upstream] = {}
+    redirects: dict[UrlPath, UrlPath] = {}
+    largest_body: Annotated[int, Field(ge=1)] | None = None
+
+
+class Door(Closed):
+    """This stack is the house's door: its Caddy answers for the routes of all stacks. One of them is enough.
+
+    `config` is the folder mounted at /etc/caddy, where gardien writes the Caddyfile; `page` the one mounted at
+    /run/gardien, where the status page's socket lies; `root` the certificate authority's own certificate. `check` and
+    `reload` are commands in the service: `check` reads /etc/caddy/Caddyfile.new.
+    """
+
+    service: Service
+    config: InStack
+    page: InStack
+    root: InStack
+    mode: Variable  # a choice of `home` and `internet`
+    domain: Variable  # what the names of the house end with
+    http_port: Variable
+    https_port: Variable
+    email: Variable  # for the certificate authority on the internet
+    authority: Variable  # its directory's URL
+    check: Argv
+    reload: Argv
 
 
 class Secret(Closed):
@@ -130,6 +223,7 @@ class Action(Closed):
     timeout: Seconds = 600
     stop: tuple[Service, ...] = ()
     start: tuple[Service, ...] = ()
+    or_say: Text | None = None  # what to tell if it fails; the job then goes on
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
@@ -202,6 +296,26 @@ class UpdateRules(Closed):
     after: tuple[Action, ...] = ()
 
 
+class Told(Closed):
+    """Something to hand to the owner once: what `find` (its first group, if it has one) meets in a command's output."""
+
+    exec_: Annotated[Service, Field(alias="exec")]
+    user: str | None = None
+    argv: Argv
+    find: Pattern
+    says: Text
+
+
+class Join(Closed):
+    """How this stack and another one of the house are made to know each other: commands in the other one's services.
+
+    Each may be done again at any time. `{NAME}` in `argv` stands for a setting of kind domain or port of this stack.
+    """
+
+    connect: tuple[Action, ...]
+    disconnect: tuple[Action, ...] = ()
+
+
 class Manifest(Closed):
     """The whole of `x-gardien`."""
 
@@ -210,9 +324,16 @@ class Manifest(Closed):
     summary: Text
     address: str | None = None
     settings: dict[Variable, Setting] = {}
+    derived: dict[Variable, Derived] = {}
     secrets: dict[Variable, Secret] = {}
+    needs: Needs | None = None
     folders: dict[InStack, Owned] = {}
+    routes: tuple[Route, ...] = ()
+    door: Door | None = None
     probes: Annotated[dict[Service, Probe], Field(min_length=1)]
     backup: BackupRecipe
     restore: RestoreRecipe = RestoreRecipe()
     update: UpdateRules | None = None
+    setup: tuple[Action, ...] = ()  # once, when a new stack answers for the first time
+    first_login: dict[Variable, Told] = {}
+    with_: Annotated[dict[Name, Join], Field(alias="with")] = {}

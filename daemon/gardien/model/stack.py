@@ -1,7 +1,7 @@
 """A stack as gardien holds it: its Compose file's facts, its manifest, what the owner chose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Recipe:
     services: Mapping[str, str]  # service -> image as written, `${NEXTCLOUD_IMAGE:-nextcloud:34.0.3-apache}`
     image_defaults: Mapping[str, str]  # variable -> default image
     manifest: Manifest
+    kept: bool = True  # False: a Compose project without `x-gardien`, run where it lies and never backed up
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Stack:
     chosen: Chosen
     project: str
     home: Path  # the one folder that holds all of it: data, and `.gardien` with what brings it back
+    given: Mapping[str, str] = field(default_factory=dict)  # what nobody chose: the door's facts, derived values
+    doorless: bool = False  # the house has no door, so no route leads here
 
     @property
     def name(self) -> str:
@@ -55,7 +58,7 @@ class Stack:
     @property
     def compose(self) -> Path:
         """The Compose project as it runs: `cd` here and plain `docker compose` works."""
-        return self.inner / "compose"
+        return self.inner / "compose" if self.recipe.kept else self.recipe.folder
 
     @property
     def dumps(self) -> Path:
@@ -65,7 +68,8 @@ class Stack:
     def settings(self) -> dict[str, str]:
         """Every setting with the owner's value, or its default."""
         return {
-            name: self.chosen.settings.get(name, setting.default) for name, setting in self.manifest.settings.items()
+            name: self.chosen.settings.get(name, _filled(setting.default, self.given))
+            for name, setting in self.manifest.settings.items()
         }
 
     @property
@@ -73,12 +77,30 @@ class Stack:
         """Every image variable with the owner's image, or the shipped one."""
         return {name: self.chosen.images.get(name, image) for name, image in self.recipe.image_defaults.items()}
 
+    @property
+    def service_images(self) -> dict[str, str]:
+        """Service -> image of a kept stack, whose images are each written as `${NAME_IMAGE:-default}`."""
+        images = self.images
+        return {service: images[text[2:].split(":-")[0]] for service, text in self.recipe.services.items()}
+
     def fill(self, text: str) -> str:
-        """Put the settings into a probe's or an address's `{NAME}` holes."""
-        for name, value in self.settings.items():
-            text = text.replace("{" + name + "}", value)
-        return text
+        """Put the settings and the given values into a probe's or an address's `{NAME}` holes."""
+        return _filled(text, {**self.given, **self.settings})
 
     @property
     def address(self) -> str | None:
-        return self.fill(self.manifest.address) if self.manifest.address else None
+        """Where people open it; None while no route leads there."""
+        if self.manifest.address is None or (self.manifest.routes and self.doorless):
+            return None
+        return self.fill(self.manifest.address)
+
+    @property
+    def door_network(self) -> str:
+        """The network on which the house's door reaches this stack's routes, and nobody else does."""
+        return f"{self.project}_door"
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return text

@@ -15,9 +15,14 @@ from gardien.words import N_, Value, Words
 
 Data = Mapping[str, Any]
 
+# The names Compose looks for, the first that is there: a project's file, and what is laid over it.
+FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = tuple(name.replace("compose.", "compose.override.") for name in (FILES[1], FILES[0], *FILES[2:]))
+
 _IMAGE = re.compile(r"\$\{([A-Z][A-Z0-9_]*_IMAGE):-([^${}]+)\}")
 _DATA = re.compile(r"\$(?:DATA|\{DATA(?::?-[^${}]*)?\})((?:/[^$]*)?)")
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)|)")
+_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}|\[[0-9A-Fa-f:]+\]|[0-9A-Fa-f]*(?::[0-9A-Fa-f]*){2,7}")
 _COLON = re.compile(r":(?![^{]*\})(?![^\[]*\])")  # not one within ${...} or [...]
 
 # What would let a container do more than its work; any other value than the harmless ones is refused.
@@ -31,7 +36,13 @@ _HARMLESS: Mapping[str, tuple[object, ...]] = {
     "network_mode": ("bridge", "none"),
     "devices": ([],),
     "device_cgroup_rules": ([],),
+    "gpus": (),
     "volumes_from": ([],),
+    "external_links": ([],),
+    "cgroup_parent": (),
+    "runtime": (),
+    "provider": (),
+    "use_api_socket": (False,),
     "extends": (),
     "build": (),
 }
@@ -61,6 +72,11 @@ def services(data: Data) -> dict[str, Data]:
 def images(data: Data) -> dict[str, str]:
     """Service -> image as written."""
     return {name: str(service.get("image", "")) for name, service in services(data).items()}
+
+
+def started(data: Data) -> dict[str, str]:
+    """Service -> image as written, of those that a plain `up` starts."""
+    return {name: image for name, image in images(data).items() if not services(data)[name].get("profiles")}
 
 
 def image_defaults(data: Data) -> dict[str, str]:
@@ -136,6 +152,15 @@ def power_faults(data: Data) -> Iterator[Fault]:
                         service=name,
                         key=f"{key} {word}",
                     )
+        for key in ("post_start", "pre_stop"):
+            if any(_mapping(hook).get("privileged", False) is not False for hook in _list(service.get(key))):
+                yield fault(
+                    ("services", name, key),
+                    N_("service {service} asks for more than its own box: {key}"),
+                    N_("Take the line out."),
+                    service=name,
+                    key=f"{key} privileged",
+                )
 
 
 def log_faults(data: Data) -> Iterator[Fault]:
@@ -152,23 +177,72 @@ def log_faults(data: Data) -> Iterator[Fault]:
             )
 
 
-def port_faults(data: Data, ports: Collection[str]) -> Iterator[Fault]:
-    """A published port is a number, or one of the settings `ports`."""
+def published(service: Data) -> Iterator[tuple[str, str, str]]:
+    """Address ("": every one of this machine), port and protocol of each published port, as they are written."""
+    for entry in _list(service.get("ports")):
+        if isinstance(entry, dict):
+            yield str(entry.get("host_ip") or ""), str(entry.get("published", "")), str(entry.get("protocol") or "tcp")
+        else:
+            pieces = _COLON.split(str(entry))
+            port = pieces[-2] if len(pieces) > 1 else ""
+            yield ":".join(pieces[:-2]), port, pieces[-1].partition("/")[2] or "tcp"
+
+
+def port_faults(data: Data, kinds: Mapping[str, str], door: str | None) -> Iterator[Fault]:
+    """A published port is a number or a setting of kind port, and says for whom it is. `kinds`: of each setting.
+
+    Only the service `door` is for everybody without saying so: its ports then follow the machine to IPv6, too.
+    """
     for name, service in services(data).items():
-        for index, entry in enumerate(_list(service.get("ports"))):
-            if isinstance(entry, dict):
-                published = str(entry.get("published", ""))
-            else:
-                pieces = _COLON.split(str(entry))
-                published = pieces[-2] if len(pieces) > 1 else ""
-            variable = re.fullmatch(r"\$\{([A-Z][A-Z0-9_]*)(?::?-[0-9]+)?\}", published)
-            if not re.fullmatch(r"[0-9]+(-[0-9]+)?", published) and not (variable and variable[1] in ports):
+        for index, (address, port, _) in enumerate(published(service)):
+            at: tuple[Key, ...] = ("services", name, "ports", index)
+            if not re.fullmatch(r"[0-9]+(-[0-9]+)?", port) and kinds.get(_setting(port)) != "port":
                 yield fault(
-                    ("services", name, "ports", index),
+                    at,
                     N_("service {service} publishes a port that nobody chose"),
                     N_("Write a number, or a setting of kind “port”: ${{NAME:-8080}}."),
                     service=name,
                 )
+            elif (address or name != door) and not (
+                _ADDRESS.fullmatch(address) or kinds.get(_setting(address)) in ("host", "choice")
+            ):
+                yield fault(
+                    at,
+                    N_("service {service} publishes port {port} to whoever can reach this machine, without saying so"),
+                    N_("Write the address before it: 127.0.0.1 for this machine alone, 0.0.0.0 for everybody."),
+                    service=name,
+                    port=port,
+                )
+
+
+def _setting(text: str) -> str:
+    """NAME, of a text that is `${NAME:-of letters, digits and dots}` and no more."""
+    found = re.fullmatch(r"\$\{([A-Z][A-Z0-9_]*)(?::?-[0-9A-Fa-f.:\[\]]+)?\}", text)
+    return found[1] if found else ""
+
+
+def network_faults(data: Data) -> Iterator[Fault]:
+    """Networks that are not the stack's alone."""
+    for name, entry in _mapping(data.get("networks")).items():
+        own = _mapping(entry)
+        if own.get("external") or "name" in own or own.get("driver", "bridge") != "bridge":
+            yield fault(
+                ("networks", str(name)),
+                N_("the network {name} would not be this stack's alone"),
+                N_("Take out “external” and “name”, and any driver but bridge."),
+                name=str(name),
+            )
+
+
+def on_network(data: Data, network: str) -> dict[str, Data]:
+    """The services that are on this network -> what they ask of it."""
+    found: dict[str, Data] = {}
+    for name, service in services(data).items():
+        wanted = service.get("networks")
+        asked = wanted if isinstance(wanted, dict) else dict.fromkeys(map(str, _list(wanted)))
+        if network in asked:
+            found[name] = _mapping(asked[network])
+    return found
 
 
 def mounts(data: Data, files: Collection[str]) -> tuple[list[Mount], list[Fault]]:
@@ -185,10 +259,23 @@ def mounts(data: Data, files: Collection[str]) -> tuple[list[Mount], list[Fault]
                 good.append(found)
             elif found is not None:
                 faults.append(found)
+        for key in ("env_file", "label_file"):
+            for entry in _list(service.get(key)):
+                path = str(entry.get("path", "") if isinstance(entry, dict) else entry)
+                if _own_file(path if path.startswith((".", "/", "~", "$")) else f"./{path}", files) is None:
+                    faults.append(
+                        fault(
+                            ("services", name, key),
+                            N_("service {service} reads {file}, which does not belong to the stack"),
+                            N_("Put the file beside compose.yaml and name it ./{file}, or write “environment”."),
+                            service=name,
+                            file=path,
+                        )
+                    )
     for kind in ("configs", "secrets"):
         for name, entry in _mapping(data.get(kind)).items():
-            path = entry.get("file") if isinstance(entry, dict) else None
-            if (path is not None and _own_file(str(path), files) is None) or _mapping(entry).get("external"):
+            file = _mapping(entry).get("file")
+            if (file is not None and _own_file(str(file), files) is None) or _mapping(entry).get("external"):
                 faults.append(
                     fault(
                         (kind, name),
@@ -214,6 +301,10 @@ def variables(data: Data) -> Iterator[tuple[tuple[Key, ...], str | None]]:
             for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
                 yield from walk((*at, key if isinstance(key, int) else str(key)), inner)
 
+    for kind in ("configs", "secrets"):
+        for name, entry in _mapping(data.get(kind)).items():
+            if "environment" in _mapping(entry):  # the variable's bare name
+                yield (kind, str(name), "environment"), str(entry["environment"])
     # Services first: a fault in a shared block is then shown at the service's path.
     for key in sorted(data, key=lambda key: key != "services"):
         if key != "x-gardien":

@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def env_file(stack: Stack, secrets: Mapping[str, str]) -> str:
-    """What Compose is given for this stack: DATA, settings, images, secrets.
+    """What Compose is given for this stack: DATA, what nobody chose (by name), settings, images, secrets.
 
     Raises BadInput for a value that does not fit its kind, or a secret that is missing: Compose would put its default.
     """
@@ -27,7 +27,8 @@ def env_file(stack: Stack, secrets: Mapping[str, str]) -> str:
             names=", ".join(missing),
         )
     wanted = {name: secrets[name] for name in stack.manifest.secrets}
-    return write_env({"DATA": str(stack.home), **stack.settings, **stack.images, **wanted})
+    told = {name: stack.given[name] for name in sorted({*stack.given, *stack.manifest.derived} - {"DATA"})}
+    return write_env({"DATA": str(stack.home), **told, **stack.settings, **stack.images, **wanted})
 
 
 def write_env(values: Mapping[str, str]) -> str:

@@ -6,14 +6,19 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from gardien.model.fault import Fault, Key, nearest
-from gardien.model.manifest import Action, Manifest
+from gardien.model.manifest import Action, FromAddresses, FromCores, FromMemory, FromMode, Manifest
 from gardien.rules import composefile
 from gardien.rules.composefile import Data, Mount, fault
-from gardien.rules.kinds import fits
+from gardien.rules.given import NO_DOOR
+from gardien.rules.kinds import fits, suits
 from gardien.words import N_, Words
 
+DOOR = tuple(NO_DOOR)  # what every stack is told of the house's door
+NETWORK = "door"  # of the Compose file: where the door reaches a stack's services
+
 _HOLE = re.compile(r"\{([^{}]*)\}")
-_GIVEN = {"DATA", "COMPOSE_PROJECT_NAME"}
+_ARGUMENT_HOLE = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")  # a command may hold braces of its own
+_GIVEN = {"DATA", "COMPOSE_PROJECT_NAME", *DOOR}
 # Names that Compose, Docker or a shell would take as an order to themselves.
 _RESERVED = re.compile(r"DATA|PATH|HOME|PWD|USER|SHELL|(COMPOSE|DOCKER|BUILDKIT|LD|LC|SSH|GARDIEN)_.*")
 # Where a text of the owner's would be read by a shell, or split into arguments.
@@ -26,19 +31,26 @@ def faults_of(data: Data, manifest: Manifest, files: Collection[str] = ()) -> li
     `data` is the Compose file before Compose fills it in, `files` the paths beside it, relative to the stack's folder.
     """
     mounts, foreign = composefile.mounts(data, files)
-    ports = {name for name, setting in manifest.settings.items() if setting.kind == "port"}
+    kinds = {name: setting.kind for name, setting in manifest.settings.items()}
     return [
         *composefile.shape_faults(data),
         *composefile.image_faults(data),
         *composefile.power_faults(data),
         *composefile.log_faults(data),
-        *composefile.port_faults(data, ports),
+        *composefile.port_faults(data, kinds, manifest.door.service if manifest.door else None),
+        *composefile.network_faults(data),
         *foreign,
         *_cover(manifest, mounts),
         *_names(data, manifest),
+        *_defaults(manifest),
+        *_derived(data, manifest),
         *_used(data, manifest),
         *_holes(manifest),
         *_mentioned(data, manifest),
+        *_routes(data, manifest),
+        *_door(manifest, mounts),
+        *_joins(manifest),
+        *_fallible(manifest),
     ]
 
 
@@ -72,29 +84,90 @@ def _holds(pattern: str, path: PurePosixPath) -> bool:
 
 
 def _names(data: Data, manifest: Manifest) -> Iterator[Fault]:
-    """Names that mean two things, or something to somebody else; defaults that would be refused."""
-    images = composefile.image_defaults(data)
-    for section, names in (("settings", manifest.settings), ("secrets", manifest.secrets)):
-        for name in names:
+    """Names that mean two things, or something to somebody else."""
+    taken = set(composefile.image_defaults(data))
+    # The door's own answers are what the others are told.
+    door = manifest.door
+    told = {"DOOR_DOMAIN": door.domain, "DOOR_MODE": door.mode, "DOOR_HTTP_PORT": door.http_port} if door else {}
+    for section in ("settings", "derived", "secrets", "first_login"):
+        for name in getattr(manifest, section):
             at: tuple[Key, ...] = ("x-gardien", section, name)
-            if _RESERVED.fullmatch(name):
+            if name in DOOR and told.get(name) != name:
+                yield fault(at, N_("gardien itself tells every stack its {name}"), N_("Choose another."), name=name)
+            elif _RESERVED.fullmatch(name):
                 yield fault(at, N_("the name {name} means something else to Compose"), N_("Choose another."), name=name)
-            if name in images or (section == "secrets" and name in manifest.settings):
+            if name in taken:
                 yield fault(at, N_("the name {name} stands for two things"), N_("Choose another."), name=name)
+            taken.add(name)
+
+
+def _defaults(manifest: Manifest) -> Iterator[Fault]:
+    """Defaults that the owner could not type, choices that could not be written down."""
     for name, setting in manifest.settings.items():
-        if not fits(setting.kind, setting.default):
+        at: tuple[Key, ...] = ("x-gardien", "settings", name)
+        filled = setting.default.replace("{DOOR_DOMAIN}", "home.arpa") if setting.kind == "domain" else setting.default
+        if hole := _HOLE.search(filled):
             yield fault(
-                ("x-gardien", "settings", name, "default"),
+                (*at, "default"),
+                N_("nobody fills the hole {hole} in the default of {name}"),
+                N_("Only a setting of kind “domain” may have one, and only {{DOOR_DOMAIN}}."),
+                name=name,
+                hole=hole[0],
+            )
+        elif not suits(setting, filled):
+            yield fault(
+                (*at, "default"),
                 N_("the default of {name} is not of kind {kind}"),
                 N_("Give it a default that the owner could type."),
                 name=name,
                 kind=setting.kind,
             )
+        for choice in setting.choices:
+            if not fits("choice", choice):
+                says = Words.of(N_("{name} cannot have a choice of that name"), name=name)
+                yield Fault((*at, "choices", choice), says, Words.of(N_("Use letters, digits and . _ -")))
+
+
+def _derived(data: Data, manifest: Manifest) -> Iterator[Fault]:
+    """Values that follow from others: from what is there, to where they are used."""
+    used = {name for _, name in composefile.variables(data)}
+    used |= {hole for _, text in _texts(manifest) for hole in _HOLE.findall(text)}
+    for name, each in manifest.derived.items():
+        at: tuple[Key, ...] = ("x-gardien", "derived", name)
+        if name not in used:
+            yield fault(at, N_("nothing uses {name}"), N_("Write ${{{name}}} where it is wanted."), name=name)
+        match each:
+            case FromCores() | FromMemory() if each.least > each.most:
+                yield fault(
+                    (*at, "least"), N_("the least {name} is more than the most"), N_("Swap the two."), name=name
+                )
+            case FromAddresses():
+                yield from _of_kind(manifest, (*at, "instead"), each.instead, "addresses")
+                yield from _of_kind(manifest, (*at, "name"), each.name, "domain")
+            case FromMode():
+                for mode in ("home", "internet"):
+                    if not fits("text", getattr(each, mode)):
+                        yield fault(
+                            (*at, mode),
+                            N_("{name} cannot be handed to Compose: it holds a quote, a dollar or the like"),
+                            N_("Write it without."),
+                            name=name,
+                        )
+
+
+def _of_kind(manifest: Manifest, at: tuple[Key, ...], name: str, kind: str) -> Iterator[Fault]:
+    """`name` is a setting, and of this kind."""
+    there = [each for each, setting in manifest.settings.items() if setting.kind == kind]
+    if name not in manifest.settings:
+        yield Fault(at, Words.of(N_("there is no setting {name}"), name=name), nearest(name, there))
+    elif name not in there:
+        says = Words.of(N_("{name} is not a setting of kind {kind}"), name=name, kind=kind)
+        yield Fault(at, says, nearest(name, there))
 
 
 def _used(data: Data, manifest: Manifest) -> Iterator[Fault]:
     """Variables of the Compose file: each is known, and none of free text becomes part of a command."""
-    known = {*_GIVEN, *composefile.image_defaults(data), *manifest.settings, *manifest.secrets}
+    known = {*_GIVEN, *composefile.image_defaults(data), *manifest.settings, *manifest.derived, *manifest.secrets}
     for at, name in composefile.variables(data):
         if name is None:
             yield fault(at, N_("a lone $ cannot be read by Compose"), N_("Write $$ for a dollar."))
@@ -110,19 +183,23 @@ def _used(data: Data, manifest: Manifest) -> Iterator[Fault]:
             )
 
 
-def _holes(manifest: Manifest) -> Iterator[Fault]:
-    """`{NAME}` in addresses and probes names a setting."""
-    texts: list[tuple[tuple[Key, ...], str]] = []
+def _texts(manifest: Manifest) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Where `{NAME}` may stand in addresses and probes."""
     if manifest.address is not None:
-        texts.append((("address",), manifest.address))
+        yield ("address",), manifest.address
     for name, probe in manifest.probes.items():
-        texts += [(("probes", name, way), text) for way in ("http", "tcp") if (text := getattr(probe, way))]
-        texts += [(("probes", name, "headers", header), text) for header, text in probe.headers.items()]
-    for at, text in texts:
+        yield from ((("probes", name, way), text) for way in ("http", "tcp") if (text := getattr(probe, way)))
+        yield from ((("probes", name, "headers", header), text) for header, text in probe.headers.items())
+
+
+def _holes(manifest: Manifest) -> Iterator[Fault]:
+    """`{NAME}` in addresses and probes names a setting, or what the stack is told."""
+    known = {*manifest.settings, *manifest.derived, *DOOR}
+    for at, text in _texts(manifest):
         for hole in _HOLE.findall(text):
-            if hole not in manifest.settings:
+            if hole not in known:
                 says = Words.of(N_("there is no setting {name}"), name=hole)
-                yield Fault(("x-gardien", *at), says, nearest(hole, manifest.settings))
+                yield Fault(("x-gardien", *at), says, nearest(hole, known))
 
 
 def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
@@ -135,10 +212,13 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
     spoken += [(("backup", "dumps", name, "exec"), dump.exec_) for name, dump in backup.dumps.items()]
     spoken += [(("restore", "load", index, "exec"), load.exec_) for index, load in enumerate(restore.load)]
     spoken += [(("restore", "first", index), service) for index, service in enumerate(restore.first)]
+    spoken += [(("first_login", name, "exec"), told.exec_) for name, told in manifest.first_login.items()]
+    spoken += [(("door", "service"), manifest.door.service)] if manifest.door else []
     actions: list[tuple[tuple[Key, ...], tuple[Action, ...]]] = [
         (("backup", "pause"), backup.pause),
         (("backup", "resume"), backup.resume),
         (("restore", "after"), restore.after),
+        (("setup",), manifest.setup),
     ]
     if update is not None:
         actions.append((("update", "after"), update.after))
@@ -162,3 +242,114 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
         if service not in there:
             says = Words.of(N_("there is no service {name}"), name=service)
             yield Fault(("x-gardien", *at), says, nearest(service, there))
+
+
+def _routes(data: Data, manifest: Manifest) -> Iterator[Fault]:
+    """Names lead to services that the door reaches, and the door comes to no stack without a name."""
+    there, within_reach = composefile.services(data), composefile.on_network(data, NETWORK)
+    names: set[str] = set()
+    for index, route in enumerate(manifest.routes):
+        base: tuple[Key, ...] = ("x-gardien", "routes", index)
+        yield from _of_kind(manifest, (*base, "name"), route.name, "domain")
+        if route.name in names:
+            yield fault(
+                (*base, "name"),
+                N_("{name} leads to two places"),
+                N_("Make it one route, with “paths”."),
+                name=route.name,
+            )
+        names.add(route.name)
+        ends: list[tuple[tuple[Key, ...], str]] = [((*base, "to"), route.to)]
+        ends += [((*base, "paths", path), upstream) for path, upstream in route.paths.items()]
+        for at, upstream in ends:
+            service, _, port = upstream.partition(":")
+            if service not in there:
+                yield Fault(at, Words.of(N_("there is no service {name}"), name=service), nearest(service, there))
+            elif service not in within_reach:
+                yield fault(
+                    at,
+                    N_("the door cannot reach service {service}: it is not on the network “door”"),
+                    N_("Give it “networks: [default, door]”, and the file “networks: {{door: {{}}}}”."),
+                    service=service,
+                )
+            if int(port) > 65535:
+                yield fault(at, N_("there is no port {port}"), N_("Write a number from 1 to 65535."), port=port)
+        for path, other in route.redirects.items():
+            if path == other:
+                yield fault((*base, "redirects", path), N_("{path} leads to itself"), N_("Take it out."), path=path)
+    for service, asked in within_reach.items():
+        at = ("services", service, "networks")
+        if NETWORK not in (data.get("networks") or {}):
+            yield fault(
+                at, N_("the network “door” is not declared"), N_("Add at the end of the file: networks: {{door: {{}}}}")
+            )
+        if not manifest.routes:  # with a route, one that only asks others through the door may be there, too
+            yield fault(
+                at,
+                N_("service {service} is on the network “door”, and no route leads to this stack"),
+                N_("Write a route, or take it off that network."),
+                service=service,
+            )
+        if asked.get("aliases"):
+            yield fault(
+                at,
+                N_("service {service} would answer to other names on the network “door”"),
+                N_("Take the “aliases” out: the door knows it by its own name."),
+                service=service,
+            )
+
+
+def _door(manifest: Manifest, mounts: list[Mount]) -> Iterator[Fault]:
+    """The door's settings are of the kinds that gardien writes into its configuration, its folders are mounted."""
+    door = manifest.door
+    if door is None:
+        return
+    kinds = {"mode": "choice", "domain": "domain", "http_port": "port", "https_port": "port"}
+    for key, kind in (kinds | {"email": "email", "authority": "url"}).items():
+        yield from _of_kind(manifest, ("x-gardien", "door", key), getattr(door, key), kind)
+    mode = manifest.settings.get(door.mode)
+    if mode is not None and mode.kind == "choice" and set(mode.choices) != {"home", "internet"}:
+        says = Words.of(N_("{name} must be a choice of home and internet"), name=door.mode)
+        yield Fault(("x-gardien", "settings", door.mode, "choices"), says, Words.of(N_("Give it these two choices.")))
+    inside = [mount.inside for mount in mounts if mount.service == door.service]
+    for key in ("config", "page", "root"):
+        path = str(getattr(door, key))
+        if not any(mount == PurePosixPath(path) or mount in PurePosixPath(path).parents for mount in inside):
+            says = Words.of(N_("service {service} does not mount {mount}"), service=door.service, mount=path)
+            yield Fault(("x-gardien", "door", key), says, nearest(path, map(str, inside)))
+
+
+def _joins(manifest: Manifest) -> Iterator[Fault]:
+    """Only what no shell could misread becomes part of a command in another stack."""
+    safe = [name for name, setting in manifest.settings.items() if setting.kind in ("domain", "port")]
+    for other, join in manifest.with_.items():
+        for part, actions in (("connect", join.connect), ("disconnect", join.disconnect)):
+            for index, action in enumerate(actions):
+                for number, word in enumerate(action.argv):
+                    for hole in _ARGUMENT_HOLE.findall(word):
+                        if hole not in safe and hole not in DOOR:
+                            yield Fault(
+                                ("x-gardien", "with", other, part, index, "argv", number),
+                                Words.of(
+                                    N_("only domains and ports may become part of a command, not {name}"), name=hole
+                                ),
+                                nearest(hole, (*safe, *DOOR)),
+                            )
+
+
+def _fallible(manifest: Manifest) -> Iterator[Fault]:
+    """An action that may fail has somebody to tell: not so in a backup, a restore or an update."""
+    update = manifest.update.after if manifest.update else ()
+    for at, actions in (
+        (("backup", "pause"), manifest.backup.pause),
+        (("backup", "resume"), manifest.backup.resume),
+        (("restore", "after"), manifest.restore.after),
+        (("update", "after"), update),
+    ):
+        for index, action in enumerate(actions):
+            if action.or_say is not None:
+                yield fault(
+                    ("x-gardien", *at, index, "or_say"),
+                    N_("a backup, a restore or an update must not go on when this fails"),
+                    N_("Take or_say out; it belongs to setup and with."),
+                )
