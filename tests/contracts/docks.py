@@ -36,11 +36,13 @@ services:
     volumes:
       - {type: bind, source: "${DATA}/srv", target: /srv, bind: {create_host_path: false}}
       - kept:/kept
+    networks: [default, door]
   side:
     image: gardien-test/busybox:1
     command: [sleep, infinity]
     stop_grace_period: 0.1s
 volumes: {kept: {}}
+networks: {door: {}}
 x-gardien: {pattern: "$$"}
 """
 
@@ -52,12 +54,21 @@ MANIFEST = Manifest.model_validate(
         "settings": {
             "PORT": {"kind": "port", "default": "8080", "ask": {"en": "Port", "fr": "Port"}},
             "MOOD": {"kind": "text", "default": "good", "ask": {"en": "Mood", "fr": "Humeur"}},
+            "DOMAIN": {"kind": "domain", "default": "page.home.arpa", "ask": {"en": "Name", "fr": "Nom"}},
         },
+        "routes": [{"name": "DOMAIN", "to": "web:80"}],
         "folders": {"srv": {"mode": "0755"}},
         "probes": {"web": {"http": "http://127.0.0.1:{PORT}/"}},
         "backup": {"save": ["srv"]},
     }
 )
+
+# The owner's own project, without `x-gardien`.
+OWN = """
+services:
+  page: {image: "gardien-test/busybox:1", command: [sleep, infinity], stop_grace_period: 0.1s}
+"""
+OWN_MANIFEST = MANIFEST.model_copy(update={"settings": {}, "folders": {}, "routes": ()})
 
 
 @dataclass
@@ -86,6 +97,17 @@ class Dock:
         chosen = Chosen(settings={"PORT": str(free_port()), **settings}, images=images)
         return Stack(recipe, chosen, f"gt-{name}", self.settings.folders.data / name)
 
+    async def own(self, file: str = "compose.yaml", text: str = OWN, *services: str) -> Stack:
+        """The owner's own project, laid out where it runs."""
+        name = f"own{secrets.token_hex(3)}"
+        self.made.append(name)
+        folder = self.settings.folders.owner / "stacks" / name
+        await self.files.make_folder(folder, (os.getuid(), os.getgid()), 0o755)
+        await self.files.write(folder / file, text)
+        images = dict.fromkeys(services or ("page",), IMAGE)
+        recipe = Recipe(name=name, folder=folder, services=images, image_defaults={}, manifest=OWN_MANIFEST, kept=False)
+        return Stack(recipe, Chosen(), f"gt-{name}", self.settings.folders.data / name)
+
     async def deploy(self, stack: Stack) -> Stack:
         """Lay it out; again, after its settings were changed."""
         me = (os.getuid(), os.getgid())
@@ -95,6 +117,10 @@ class Dock:
         lines = {**stack.settings, **stack.images, "DATA": str(stack.home)}
         await self.files.write(stack.compose / ".env", "".join(f"{name}={value}\n" for name, value in lines.items()))
         return stack
+
+    async def configs(self, stack: Stack) -> dict[str, str]:
+        """Service -> hash of what its container was made from."""
+        return {each.service: each.config for each in await self.engine.containers([stack.project])}
 
     async def states(self, stack: Stack) -> dict[str, tuple[str, str]]:
         """Service -> state and health."""

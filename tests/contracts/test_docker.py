@@ -1,6 +1,7 @@
 """What every Docker keeps to, through Compose and through the engine's API: the real one and the one in memory."""
 
 import asyncio
+import json
 import os
 import socket
 import time
@@ -78,6 +79,18 @@ async def test_the_life_of_a_stack(dock: Dock) -> None:
     await compose.start(stack, ["side"])
     assert plain(await dock.states(stack)) == {"web": "running", "side": "running"}
     assert "side" in await compose.logs(stack) or await compose.logs(stack) == ""
+    assert "web" not in await compose.logs(stack, service="side")
+    with pytest.raises(CommandFailed):
+        await compose.logs(stack, service="never-heard-of")
+
+    await compose.stop(stack, ["side"])
+    before = await engine.containers([stack.project])
+    await compose.restart(stack)
+    assert plain(await dock.states(stack)) == {"web": "running", "side": "exited"}
+    assert {each.id for each in await engine.containers([stack.project])} == {each.id for each in before}
+    await compose.stop(stack)
+    await compose.restart(stack)
+    assert plain(await dock.states(stack)) == {"web": "exited", "side": "exited"}
 
     await compose.stop(stack)
     await compose.stop(stack)
@@ -88,6 +101,112 @@ async def test_the_life_of_a_stack(dock: Dock) -> None:
     await compose.down(stack)
     await compose.down(stack)
     assert await engine.containers([stack.project]) == []
+
+
+async def test_what_was_made_from_other_settings_is_seen_and_made_anew(dock: Dock) -> None:
+    compose = dock.compose
+    stack = await dock.deploy(dock.stack())
+    hashes = await compose.hashes(stack)
+    assert set(hashes) == {"web", "side"}
+    await compose.up(stack)
+    assert await dock.configs(stack) == hashes
+    containers = {each.service: each.id for each in await dock.engine.containers([stack.project])}
+    other = await dock.deploy(
+        replace(stack, chosen=stack.chosen.model_copy(update={"settings": {**stack.chosen.settings, "MOOD": "merry"}}))
+    )
+    changed = await compose.hashes(other)
+    assert changed["web"] != hashes["web"]
+    await compose.start(other, ["web"])
+    await compose.restart(other)
+    assert await dock.configs(stack) == hashes
+    await compose.up(other)
+    assert await dock.configs(stack) == changed
+    assert containers["web"] not in {each.id for each in await dock.engine.containers([stack.project])}
+    await dock.files.remove(stack.compose)
+    with pytest.raises(CommandFailed):
+        await compose.hashes(stack)
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"])
+async def test_the_owners_own_project_runs_where_it_lies(dock: Dock, file: str) -> None:
+    compose = dock.compose
+    stack = await dock.own(file)
+    assert await compose.images(stack) == {"page": IMAGE}
+    await compose.up(stack)
+    assert plain(await dock.states(stack)) == {"page": "running"}
+    assert await dock.configs(stack) == await compose.hashes(stack)
+    await compose.restart(stack)
+    await compose.stop(stack)
+    await dock.files.remove(stack.recipe.folder)
+    with pytest.raises(CommandFailed):
+        await compose.start(stack, ["page"])
+    await compose.down(stack)
+    assert await dock.states(stack) == {}
+
+
+async def test_a_door_is_put_on_a_stacks_network_and_taken_off(dock: Dock) -> None:
+    engine = dock.engine
+    door, stack = await dock.own(), await dock.deploy(dock.stack())
+    names = ["a.home.arpa", "b.home.arpa"]
+    await dock.compose.up(door)
+    assert not await engine.attach(door.project, "page", stack.door_network, names), "the network is not there"
+    await engine.detach(door.project, "page", stack.door_network)
+    await dock.compose.up(stack)
+    assert await engine.attach(door.project, "page", stack.door_network, names)
+    assert await engine.attach(door.project, "page", stack.door_network, names)
+    assert await engine.attach(door.project, "page", stack.door_network, ["c.home.arpa"])
+    assert not await engine.attach(door.project, "never-heard-of", stack.door_network, names)
+    assert not await engine.attach("gt-nobody", "page", stack.door_network, names)
+    assert not await engine.attach(door.project, "page", "gt-no-network", names)
+    await dock.compose.stop(door)
+    assert not await engine.attach(door.project, "page", stack.door_network, names), "it does not run"
+    await dock.compose.start(door, ["page"])
+    await engine.detach(door.project, "page", stack.door_network)
+    await engine.detach(door.project, "page", stack.door_network)
+    await dock.compose.down(stack)
+    assert not await engine.attach(door.project, "page", stack.door_network, names), "the network went with its stack"
+    await engine.detach(door.project, "page", stack.door_network)
+    await engine.detach(door.project, "never-heard-of", stack.door_network)
+
+
+async def test_a_network_stays_while_the_door_is_on_it(dock: Dock) -> None:
+    engine = dock.engine
+    door, stack = await dock.own(), await dock.deploy(dock.stack())
+    await dock.compose.up(door)
+    await dock.compose.up(stack)
+    assert await engine.attach(door.project, "page", stack.door_network, ["a.home.arpa"])
+    await dock.compose.down(stack)
+    assert await engine.attach(door.project, "page", stack.door_network, ["a.home.arpa"])
+    await engine.detach(door.project, "page", stack.door_network)
+    await dock.compose.down(stack)
+    assert not await engine.attach(door.project, "page", stack.door_network, ["a.home.arpa"])
+
+
+async def test_a_stopped_door_can_start_after_a_network_went(dock: Dock) -> None:
+    door, stack = await dock.own(), await dock.deploy(dock.stack())
+    await dock.compose.up(door)
+    await dock.compose.up(stack)
+    assert await dock.engine.attach(door.project, "page", stack.door_network, ["a.home.arpa"])
+    await dock.compose.stop(door)
+    await dock.compose.down(stack)
+    with pytest.raises(CommandFailed):
+        await dock.compose.start(door, ["page"])
+    await dock.compose.up(stack)
+    with pytest.raises(CommandFailed):
+        await dock.compose.start(door, ["page"])
+    await dock.compose.stop(door)
+    await dock.engine.detach(door.project, "page", stack.door_network)
+    await dock.compose.start(door, ["page"])
+    assert plain(await dock.states(door)) == {"page": "running"}
+
+
+async def test_what_the_engine_says_of_itself(dock: Dock) -> None:
+    facts = await dock.engine.facts()
+    assert facts.root.is_absolute()
+    assert isinstance(facts.memory_limits, bool)
+    if dock.fake is None:
+        root, limits = docker("info", "--format", "{{.DockerRootDir}}|{{.MemoryLimit}}").strip().split("|")
+        assert (str(facts.root), facts.memory_limits) == (root, limits == "true")
 
 
 async def test_what_keeps_a_stack_from_starting(dock: Dock) -> None:
@@ -137,11 +256,16 @@ async def test_no_engine(dock: Dock) -> None:
     for asked in (
         compose.up(stack),
         compose.down(stack),
+        compose.restart(stack),
         compose.run_in(stack, "side", ["echo"]),
+        compose.logs(stack),
         engine.ping(),
         engine.containers([stack.project]),
         engine.image_id(IMAGE),
         engine.pull(IMAGE, lambda _: None),
+        engine.facts(),
+        engine.attach(stack.project, "side", stack.door_network, []),
+        engine.detach(stack.project, "side", stack.door_network),
     ):
         with pytest.raises(DockerDown) as caught:
             await asked
@@ -263,3 +387,113 @@ async def test_without_docker_on_the_machine(real: Dock) -> None:
     with pytest.raises(CommandFailed) as caught:
         await ComposeCli(settings).up(stack)
     assert "not installed" in str(caught.value)
+
+
+def endpoint(stack: Stack, service: str, network: str) -> str:
+    """What the engine calls this connection; another one after it was cut."""
+    form = f'{{{{with index .NetworkSettings.Networks "{network}"}}}}{{{{.EndpointID}}}}{{{{end}}}}'
+    return docker("inspect", "--format", form, f"{stack.project}-{service}-1").strip()
+
+
+async def test_the_door_is_found_by_its_names(real: Dock) -> None:
+    door, stack = await real.own(), await real.deploy(real.stack())
+    await real.compose.up(door)
+    await real.compose.up(stack)
+    network = stack.door_network
+
+    async def knows(name: str) -> bool:
+        try:
+            await real.compose.run_in(stack, "web", ["busybox", "ping", "-c", "1", "-w", "5", name])
+        except CommandFailed:
+            return False
+        return True
+
+    assert await real.engine.attach(door.project, "page", network, ["a.home.arpa", "b.home.arpa"])
+    assert await knows("a.home.arpa")
+    assert await knows("b.home.arpa")
+    first = endpoint(door, "page", network)
+    assert await real.engine.attach(door.project, "page", network, ["b.home.arpa", "a.home.arpa"])
+    assert endpoint(door, "page", network) == first, "its connections were cut for nothing"
+    assert await real.engine.attach(door.project, "page", network, ["c.home.arpa"])
+    assert await knows("c.home.arpa")
+    assert not await knows("a.home.arpa")
+    await real.engine.detach(door.project, "page", network)
+    assert not await knows("c.home.arpa")
+    both = [real.engine.attach(door.project, "page", network, ["d.home.arpa"]) for _ in range(2)]
+    assert await asyncio.gather(*both) == [True, True]
+    await real.compose.up(door)
+    assert await knows("d.home.arpa"), "Compose took it off"
+
+
+async def test_a_restart_starts_a_container_anew(real: Dock) -> None:
+    stack = await real.own()
+    await real.compose.up(stack)
+
+    def started() -> str:
+        return docker("inspect", "--format", "{{.State.StartedAt}}", f"{stack.project}-page-1")
+
+    before = started()
+    await real.compose.restart(stack)
+    assert started() > before
+
+
+NEIGHBOURLY = """
+services:
+  page:
+    image: gardien-test/busybox:1
+    command: [sleep, infinity]
+    stop_grace_period: 0.1s
+    env_file: [./page.env]
+    environment: {PRICE: "5 $$", MINE: "${MINE:-nothing}"}
+  guest:
+    image: gardien-test/busybox:1
+    command: [sleep, infinity]
+    stop_grace_period: 0.1s
+    network_mode: "service:page"
+"""
+
+
+async def test_an_owners_project_in_all_its_ways(real: Dock) -> None:
+    compose = real.compose
+    stack = await real.own("docker-compose.yml", NEIGHBOURLY, "page", "guest")
+    folder = stack.recipe.folder
+    await real.files.write(folder / "page.env", "COLOUR='deep $blue'\nCOINS=a$$b\n")
+    await real.files.write(folder / ".env", "MINE=filled in\n")
+    await real.files.write(folder / "compose.override.yaml", "services: {page: {environment: {OVER: ridden}}}")
+    await compose.up(stack)
+    inside = (await compose.run_in(stack, "page", ["busybox", "env"])).splitlines()
+    assert {"COLOUR=deep $blue", "PRICE=5 $", "MINE=filled in", "OVER=ridden"} <= set(inside)
+    hashes, configs = await compose.hashes(stack), await real.configs(stack)
+    assert hashes == {"page": configs["page"], "guest": ""}
+    assert [each.name for each in (real.settings.folders.run / "compose").iterdir()] == [stack.project]
+    # Compose itself would go on in the folder above, and run another project under this one's name.
+    (folder / "docker-compose.yml").rename(folder.parent / "docker-compose.yml")
+    with pytest.raises(CommandFailed):
+        await compose.up(stack)
+
+
+async def test_containers_are_told_of_the_proxy(real: Dock) -> None:
+    proxy = "http://anna:secret@proxy.example:3128"
+    settings = real.settings.model_copy(update={"proxy": proxy, "no_proxy": ("intranet.example", "10.0.0.0/8")})
+    compose = ComposeCli(settings)
+    stack = replace(await real.own(), given={"DOOR_DOMAIN": "home.arpa"})
+    await compose.up(stack)
+    printed = await compose.run_in(stack, "page", ["busybox", "env"])
+    inside = dict(line.split("=", 1) for line in printed.splitlines())
+    around = "localhost,127.0.0.1,::1,intranet.example,10.0.0.0/8,page,home.arpa"
+    assert {name: inside.get(name) for name in ("HTTP_PROXY", "https_proxy", "NO_PROXY", "no_proxy")} == {
+        "HTTP_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": around,
+        "no_proxy": around,
+    }
+    assert await real.configs(stack) == await compose.hashes(stack)
+    folder = settings.folders.run / "compose" / stack.project
+    assert json.loads((folder / "config.json").read_text())["proxies"]["default"]["httpProxy"] == proxy
+    assert [(each.name, each.stat().st_mode & 0o777) for each in folder.iterdir()] == [("config.json", 0o600)]
+    await asyncio.gather(*(compose.images(stack) for _ in range(3)))
+
+    await real.compose.down(stack)
+    await real.compose.up(stack)
+    assert "proxy" not in (await real.compose.run_in(stack, "page", ["busybox", "env"])).lower()
+    assert list(folder.iterdir()) == [], "the password is still there"

@@ -164,7 +164,7 @@ async def test_modes_do_not_depend_on_the_umask(local: LocalFiles, tmp_path: Pat
     facts = (tmp_path / "folder").stat()
     assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (33, 44, 0o2755)
     copy = tmp_path / "copy"
-    assert [mode(copy / name) for name in (".", "sub", "sub/hook", "text")] == [0o700, 0o700, 0o700, 0o600]
+    assert [mode(copy / name) for name in (".", "sub", "sub/hook", "text")] == [0o755, 0o755, 0o755, 0o644]
     assert (copy / "link").readlink() == Path("text")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["copy", "folder", "private", "public", "tree"]
 

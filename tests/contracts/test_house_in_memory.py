@@ -80,7 +80,7 @@ async def home(tmp_path: Path) -> Home:
     fakes.docker.apps["nextcloud"] = app
     made = Home(fakes, household(fakes.world), app)
     await made.house.targets.init("host")
-    assert (await made.end(await made.house.stacks.add("nextcloud", {}))).state == "done"
+    assert (await made.end(await made.house.life.add("nextcloud", {}))).state == "done"
     fakes.files.put(made.data / "html" / "data" / "anna" / "files" / "note.txt", Leaf("in confidence", 0o640, (33, 33)))
     fakes.files.put(made.data / "html" / "data" / "nextcloud.log", Leaf("chatter", 0o640, (33, 33)))
     assert not list(tmp_path.iterdir()), "something was written to the disk"

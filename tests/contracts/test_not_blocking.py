@@ -8,6 +8,7 @@ from blockbuster import BlockBuster
 
 from gardien.adapters import process
 from gardien.adapters.files import LocalFiles
+from gardien.adapters.host import LinuxHost
 from gardien.adapters.store import SqliteStore
 from tests.contracts.docks import Dock, real_dock
 from tests.contracts.grounds import Ground
@@ -43,7 +44,12 @@ async def test_nothing_blocks_the_loop(tmp_path: Path, folder: Ground, dock: Doc
         saved = await folder.save(source, "stack=swift")
         await folder.bring_back(saved.id, source, folder.root / "data" / "swift-side")
         await dock.compose.images(stack)
+        await dock.compose.hashes(stack)
         await dock.engine.ping()
         await dock.engine.containers(["x"])
+        await dock.engine.facts()
+        await dock.engine.attach("x", "y", "z", [])
+        await LinuxHost().disk(tmp_path)
+        await LinuxHost().resolve("localhost")
     finally:
         watch.deactivate()

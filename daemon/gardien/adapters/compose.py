@@ -1,9 +1,13 @@
 """The Compose CLI, on a stack's deployed folder."""
 
+import asyncio
 import json
+import os
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gardien.adapters.process import Ended, Outcome, run
 from gardien.errors import (
@@ -18,6 +22,7 @@ from gardien.errors import (
 )
 from gardien.model.settings import Settings
 from gardien.model.stack import Stack
+from gardien.rules.composefile import FILES, OVERRIDES
 from gardien.words import N_
 
 _Meaning = tuple[type[GardienError], str, str]
@@ -25,15 +30,14 @@ _Meaning = tuple[type[GardienError], str, str]
 _LONGEST_OUTPUT = 1 << 20  # characters of a command's output handed back as text
 
 
-def project_args(stack: Stack) -> list[str]:
-    """What every call on a deployed stack begins with, after `docker compose`."""
+def project_args(stack: Stack, files: Sequence[Path]) -> list[str]:
+    """What every call on a stack whose files are there begins with, after `docker compose`."""
     return [
-        "--ansi=never",
-        "--progress=plain",
-        f"--project-name={stack.project}",
+        *nameless_args(stack),
         f"--project-directory={stack.compose}",
-        f"--env-file={stack.compose / '.env'}",
-        f"--file={stack.compose / 'compose.yaml'}",
+        # In the owner's own project there may be none; Compose finds it by itself.
+        *([f"--env-file={stack.compose / '.env'}"] if stack.recipe.kept else []),
+        *(f"--file={file}" for file in files),
     ]
 
 
@@ -47,6 +51,16 @@ def run_in_args(service: str, argv: Sequence[str], user: str | None) -> list[str
     return ["exec", "-T", *([f"--user={user}"] if user is not None else []), "--", service, *argv]
 
 
+def client_settings(stack: Stack, settings: Settings) -> str:
+    """The Docker client's `config.json`: Compose puts the proxy into the environment of every container it makes.
+
+    A container calls those of its own stack by their services' names, and other stacks by names below the door's.
+    """
+    around = dict.fromkeys((*settings.around_proxy, *stack.recipe.services, stack.given.get("DOOR_DOMAIN", "")))
+    proxy = {"httpProxy": settings.proxy, "httpsProxy": settings.proxy, "noProxy": ",".join(filter(None, around))}
+    return json.dumps({"proxies": {"default": proxy}})
+
+
 class ComposeCli:
     """The `Compose` of a real house. Raises DockerDown, PortTaken, NotHealthy, DiskMissing, NoSpace, NotFound (an
     image), else CommandFailed with the last lines that were printed.
@@ -55,6 +69,7 @@ class ComposeCli:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._children = settings.folders.run / "children"
+        self._folder = settings.folders.run / "compose"
 
     async def images(self, stack: Stack) -> dict[str, str]:
         """Service -> image, as Compose resolves them."""
@@ -79,8 +94,17 @@ class ComposeCli:
         """Stop these services, or all. Nothing happens to those that do not run."""
         await self._call(stack, ["stop", "--", *services])
 
+    async def restart(self, stack: Stack) -> None:
+        """Restart what runs, as it is; what is stopped stays so."""
+        running = await self._call(stack, ["ps", "--status=running", "--services", "--orphans=false"])
+        if services := running.stdout.split():
+            await self._call(stack, ["restart", "--no-deps", "--", *services])
+
     async def down(self, stack: Stack) -> None:
-        """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone."""
+        """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone.
+
+        A network that a foreign container is on stays.
+        """
         await self._call(stack, ["down", "--remove-orphans"], nameless=True)
 
     async def run_in(
@@ -111,9 +135,26 @@ class ComposeCli:
         )
         return outcome.stdout[:_LONGEST_OUTPUT]
 
-    async def logs(self, stack: Stack, lines: int = 200) -> str:
-        """The last lines of every service, with their times."""
-        outcome = await self._call(stack, ["logs", "--no-color", "--timestamps", f"--tail={lines}"])
+    async def hashes(self, stack: Stack) -> dict[str, str]:
+        """Service -> hash of its configuration, equal to `Container.config` of a container made from it.
+
+        "" for a service that uses another's namespace or volumes: its hash holds the id of that one's container.
+        """
+        # Resolved first: of a service with an `env_file` Compose 2.26 names another hash than it writes down.
+        model = self._folder / f"{stack.project}.{secrets.token_hex(4)}.json"
+        try:
+            await self._call(stack, ["config", "--format=json"], output=model)
+            services: dict[str, Mapping[str, Any]] = json.loads(await asyncio.to_thread(model.read_text))["services"]
+            outcome = await self._call(stack, ["config", "--hash=*"], files=[model])
+        finally:
+            await asyncio.to_thread(model.unlink, missing_ok=True)
+        hashes = dict(line.split() for line in outcome.stdout.splitlines())
+        return {name: "" if _leans(service) else hashes[name] for name, service in services.items()}
+
+    async def logs(self, stack: Stack, lines: int = 200, service: str | None = None) -> str:
+        """The last lines of every service, or of one, with their times."""
+        only = ["--", service] if service is not None else []
+        outcome = await self._call(stack, ["logs", "--no-color", "--timestamps", f"--tail={lines}", *only])
         return outcome.stdout
 
     async def _call(
@@ -122,6 +163,7 @@ class ComposeCli:
         args: Sequence[str],
         *,
         nameless: bool = False,
+        files: Sequence[Path] = (),
         meanings: Sequence[tuple[str, _Meaning]] | None = None,
         output: Path | None = None,
         input_: Path | None = None,
@@ -131,13 +173,17 @@ class ComposeCli:
     ) -> Outcome:
         if timeout is None and silence is None:
             timeout = float(self._settings.limits.command)
-        begin = nameless_args(stack) if nameless else project_args(stack)
+        if nameless:
+            begin = nameless_args(stack)
+        else:
+            begin = project_args(stack, files or await asyncio.to_thread(_files, stack))
         try:
             return await run(
                 [self._settings.programs.docker, "compose", *begin, *args],
                 env={
                     "HOME": str(self._settings.folders.state),
                     "DOCKER_HOST": f"unix://{self._settings.docker.socket}",
+                    "DOCKER_CONFIG": str(await asyncio.to_thread(self._prepare, stack)),
                 },
                 children=self._children,
                 input_=input_,
@@ -147,6 +193,41 @@ class ComposeCli:
             )
         except Ended as error:
             raise _typed(stack, service, error, _OUTSIDE if meanings is None else meanings) from error
+
+    def _prepare(self, stack: Stack) -> Path:
+        """The folder of the Docker client's settings for this stack; they may hold a password for the proxy."""
+        folder = self._folder / stack.project
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "config.json"
+        if self._settings.proxy is None:
+            file.unlink(missing_ok=True)
+            return folder
+        fresh = folder / f"{file.name}.{secrets.token_hex(4)}"  # two commands may well start at once
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as text:
+            text.write(client_settings(stack, self._settings))
+        fresh.rename(file)
+        return folder
+
+
+def _files(stack: Stack) -> list[Path]:
+    """A stack's Compose files. In the owner's own project they are those Compose would find in this very folder.
+
+    By itself it would go on in the folders above.
+    """
+    folder = stack.compose
+    file = folder / FILES[0]
+    if stack.recipe.kept:
+        return [file]
+    override = next((folder / name for name in OVERRIDES if (folder / name).is_file()), None)
+    file = next((folder / name for name in FILES if (folder / name).is_file()), file)
+    return [file] if override is None else [file, override]
+
+
+def _leans(service: Mapping[str, Any]) -> bool:
+    """Whether a service, as Compose resolved it, is made from another one's container."""
+    shared = (str(service.get(key, "")) for key in ("network_mode", "ipc", "pid"))
+    return "volumes_from" in service or any(each.startswith("service:") for each in shared)
 
 
 def _typed(stack: Stack, service: str, error: Ended, meanings: Sequence[tuple[str, _Meaning]]) -> GardienError:

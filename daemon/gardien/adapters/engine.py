@@ -15,7 +15,7 @@ import requests
 from docker import APIClient
 
 from gardien.errors import CommandFailed, DockerDown, GardienError, NoSpace, NotFound
-from gardien.model.health import Container
+from gardien.model.health import Container, EngineFacts
 from gardien.model.job import Progress
 from gardien.words import N_
 
@@ -25,6 +25,7 @@ OnProgress = Callable[[Progress], None]
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
+_CONFIG = "com.docker.compose.config-hash"
 _ANSWER = 30  # seconds an answer may take
 _PULL_SILENCE = 300  # seconds a registry may say nothing
 
@@ -38,6 +39,7 @@ class DockerEngine:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="docker")
         self._client: APIClient | None = None
         self._making = threading.Lock()
+        self._joining = threading.Lock()
 
     def close(self) -> None:
         """Let go of the engine; answers still owed are no longer waited for."""
@@ -61,6 +63,7 @@ class DockerEngine:
                 state=each["State"],
                 health=_health(each["Status"]),
                 image=each["Image"],
+                config=each["Labels"].get(_CONFIG, ""),
             )
             for each in listed
             if each["Labels"][_PROJECT] in wanted and each["Labels"].get(_ONE_OFF) != "True"
@@ -119,6 +122,44 @@ class DockerEngine:
         finally:
             over.cancel()
 
+    async def facts(self) -> EngineFacts:
+        """Where it keeps its files, and what the kernel lets it do."""
+        info: dict[str, Any] = await self._call(lambda client: client.info())
+        return EngineFacts(root=Path(info["DockerRootDir"]), memory_limits=bool(info["MemoryLimit"]))
+
+    async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
+        """Put a service's running container on a network, where it is called by these names too.
+
+        Nothing happens if that is so already; with other names it is taken off and put on again, which ends its
+        connections there. False: there is no such network, or the service does not run.
+        """
+
+        def attach(client: APIClient) -> bool:
+            running = [each for each in _of(client, project, service) if each["State"] == "running"]
+            with suppress(docker.errors.NotFound), self._joining:
+                client.inspect_network(network)
+                for each in running:
+                    _join(client, each["Id"], network, names)
+                return bool(running)
+            return False
+
+        return await self._call(attach)
+
+    async def detach(self, project: str, service: str, network: str) -> None:
+        """Take a service's container off a network; it may be off already, and the network may be gone.
+
+        A stopped container, too: it could not start while it looks for a network that is gone.
+        """
+
+        def detach(client: APIClient) -> None:
+            with self._joining:
+                for each in _of(client, project, service):
+                    if network in each["NetworkSettings"]["Networks"]:
+                        with suppress(docker.errors.NotFound):
+                            client.disconnect_container_from_network(each["Id"], network, force=True)
+
+        await self._call(detach)
+
     async def _call(self, ask: Callable[[APIClient], T]) -> T:
         def work() -> T:
             with self._asked():
@@ -158,6 +199,24 @@ class DockerEngine:
 
     def _make(self, timeout: int) -> APIClient:
         return APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=timeout)
+
+
+def _of(client: APIClient, project: str, service: str) -> list[dict[str, Any]]:
+    """All containers of a service, stopped ones too."""
+    labels = [f"{_PROJECT}={project}", f"{_SERVICE}={service}", f"{_ONE_OFF}=False"]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
+    return found
+
+
+def _join(client: APIClient, container: str, network: str, names: Sequence[str]) -> None:
+    networks = client.inspect_container(container)["NetworkSettings"]["Networks"]
+    if network in networks:
+        # The engine adds names of its own: that of the container, and in older versions the beginning of its id.
+        its_own = {container[:12], ""}
+        if {*(networks[network]["Aliases"] or ())} - its_own == set(names):
+            return
+        client.disconnect_container_from_network(container, network, force=True)
+    client.connect_container_to_network(container, network, aliases=list(names))
 
 
 class _Layers:

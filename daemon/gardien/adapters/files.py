@@ -45,7 +45,10 @@ class LocalFiles:
         return await _thread(path, _read, path)
 
     async def copy_tree(self, source: Path, to: Path) -> None:
-        """Replace `to` by a copy of `source` (all or nothing), 0700 / 0600 (0700 what may be executed)."""
+        """Replace `to` by a copy of `source` (all or nothing), whatever the umask.
+
+        Folders and what may be executed are 0755, the rest 0644: containers of any user read what is mounted of it.
+        """
         await _thread(to, _copy_tree, source, to)
 
     async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
@@ -182,7 +185,7 @@ def _copy_tree(source: Path, to: Path) -> None:
 
 
 def _copy_folder(source: Path, to: Path) -> None:
-    to.mkdir(mode=0o700)
+    to.mkdir()
     for entry in sorted(source.iterdir()):
         copy = to / entry.name
         kind = entry.lstat().st_mode
@@ -191,9 +194,10 @@ def _copy_folder(source: Path, to: Path) -> None:
         elif stat.S_ISDIR(kind):
             _copy_folder(entry, copy)
         elif stat.S_ISREG(kind):
-            _write_synced(copy, entry.read_bytes(), 0o700 if kind & 0o111 else 0o600)
+            _write_synced(copy, entry.read_bytes(), 0o755 if kind & 0o111 else 0o644)
         else:
             raise Refused(N_("{path} is neither a file nor a folder"), N_("Move it elsewhere."), path=str(entry))
+    to.chmod(0o755)
     _sync_folder(to)
 
 

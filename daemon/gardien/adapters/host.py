@@ -1,27 +1,56 @@
-"""The machine itself: its disks and ports."""
+"""The machine itself: its disks, ports, processor, memory and addresses."""
 
+import asyncio
+import ipaddress
 import os
+import re
 import socket
+import threading
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from gardien.model.health import Disk
+
+_PATIENCE = 5.0  # seconds a disk or the resolver may take
+_NOT_LAN = re.compile(r"lo|docker.*|br-[0-9a-f]{12}|veth.*|virbr.*|cni.*|podman.*")
+_PASSING = 0x01 | 0x20 | 0x40  # IPv6: temporary, deprecated, not yet known to be ours alone
 
 
 class LinuxHost:
     """The `Host` of a real house."""
 
-    def disk(self, path: Path) -> Disk:
-        """The file system that holds `path`; not `present`, and of no size, if `path` is not there or does not answer.
+    def __init__(self) -> None:
+        self._looking: dict[Path, asyncio.Future[Disk]] = {}  # looks whose answer is still owed
 
-        `free` is what an ordinary process may use.
+    async def disk(self, path: Path) -> Disk:
+        """The file system that holds `path`; not `present`, and of no size, if `path` is not there.
+
+        Nor if it does not answer within 5 seconds, as a network mount whose server is gone. `free` is what an ordinary
+        process may use.
         """
-        try:
-            facts, device = os.statvfs(path), path.stat().st_dev
-        except OSError:
-            return Disk(str(path), total=0, free=0, present=False)
-        size, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
-        return Disk(str(path), total=size, free=free, device=device)
+        if path not in self._looking:
+            self._looking[path] = self._look(path)
+        done, _ = await asyncio.wait([self._looking[path]], timeout=_PATIENCE)
+        return done.pop().result() if done else _absent(path)
+
+    def _look(self, path: Path) -> "asyncio.Future[Disk]":
+        """In a thread of its own, and only one for a path: it may be stuck for hours, and no exit waits for it."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Disk] = loop.create_future()
+
+        def come(disk: Disk) -> None:
+            self._looking.pop(path, None)
+            answer.set_result(disk)
+
+        def look() -> None:
+            disk = _disk(path)
+            with suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(come, disk)
+
+        threading.Thread(target=look, name="disk", daemon=True).start()
+        return answer
 
     def port_free(self, address: str, port: int) -> bool:
         """Whether somebody could listen there now; False too for an address that is not of this machine."""
@@ -41,3 +70,64 @@ class LinuxHost:
                 except OSError:
                     return False
         return True
+
+    def cores(self) -> int:
+        """Those this process may use."""
+        return len(os.sched_getaffinity(0))
+
+    def memory(self) -> int:
+        """Bytes, of the whole machine."""
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def addresses(self) -> tuple[str, ...]:
+        """Those of this machine in its local network, IPv4 first; none of loopback, Docker, or a link alone.
+
+        Nor the IPv6 addresses that change by themselves: what is built on them would have to be made anew every day.
+        """
+        found: list[tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address]] = [
+            (name, ipaddress.IPv4Address(each.address))
+            for name, its in psutil.net_if_addrs().items()
+            for each in its
+            if each.family == socket.AF_INET
+        ]
+        found += _lasting()
+        return tuple(
+            str(each)
+            for name, each in found
+            if not (_NOT_LAN.fullmatch(name) or each.is_loopback or each.is_link_local)
+        )
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """What the machine's resolver says a name's addresses are, IPv4 first; () if it knows none within 5 seconds."""
+        asked = asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        try:
+            answers = await asyncio.wait_for(asked, _PATIENCE)
+        except (OSError, ValueError):  # a name that cannot be one is a ValueError
+            return ()
+        found = {ipaddress.ip_address(address[0]) for *_, address in answers}
+        return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, each.packed)))
+
+
+def _absent(path: Path) -> Disk:
+    return Disk(str(path), total=0, free=0, present=False)
+
+
+def _disk(path: Path) -> Disk:
+    try:
+        facts, device = os.statvfs(path), path.stat().st_dev
+    except OSError:
+        return _absent(path)
+    size, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
+    return Disk(str(path), total=size, free=free, device=device)
+
+
+def _lasting() -> list[tuple[str, ipaddress.IPv6Address]]:
+    """Interface and address: the IPv6 addresses that stay."""
+    with suppress(FileNotFoundError):  # a kernel without IPv6
+        lines = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+        return [
+            (name, ipaddress.IPv6Address(bytes.fromhex(digits)))
+            for digits, _, _, _, flags, name in lines
+            if not int(flags, 16) & _PASSING
+        ]
+    return []

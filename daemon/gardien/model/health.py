@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from gardien.words import Words
@@ -29,6 +30,15 @@ class Container:
     state: str  # docker's word: created, running, exited, restarting, ...
     health: str  # docker's word, or ""
     image: str
+    config: str = ""  # Compose's hash of the configuration it was made from
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the Docker Engine says of itself."""
+
+    root: Path  # where images and containers lie
+    memory_limits: bool  # whether the kernel lets it limit a container's memory
 
 
 @dataclass(frozen=True, slots=True)
