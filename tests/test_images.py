@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import time
 import uuid
@@ -25,20 +27,24 @@ ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "compose/nextcloud/compose.yaml"
 BUILD = ROOT / "tests/world/images/build.sh"
 RECIPE: dict[str, Any] = YAML(typ="safe").load(SHIPPED)["x-gardien"]
-NAMES = {"NEXTCLOUD_DOMAIN": "cloud.example", "MYSQL_PASSWORD": "it's a \\ secret", "MYSQL_ROOT_PASSWORD": "root's"}
+NAMES = {"NEXTCLOUD_DOMAIN": "cloud.example", "DOOR_SUFFIX": ":8443"}
+PASSWORDS = {"MYSQL_PASSWORD": "it's a \\ secret", "MYSQL_ROOT_PASSWORD": "root's"}
 
 
 class Stack:
-    """The shipped Nextcloud stack under plain Compose, in a folder of its own."""
+    """A shipped stack under plain Compose, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "nextcloud", **settings: str) -> None:
+        shipped = ROOT / "compose" / name
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.project = f"images-{uuid.uuid4().hex[:8]}"
         self.port = free_port()
-        self.files = [SHIPPED]
-        self.settings = {**IMAGES, **NAMES, "NEXTCLOUD_PORT": str(self.port), "DATA": str(folder / "data")}
-        for name, wanted in RECIPE["folders"].items():
-            path = folder / "data" / name
+        self.files = [Path(shutil.copytree(shipped, folder / "stack")) / SHIPPED.name]
+        ports = {f"{name.upper()}_PORT": str(self.port), "DATA": str(folder / "data")}
+        self.settings = {**IMAGES, **NAMES, **PASSWORDS, **ports, **settings}
+        for inside, wanted in YAML(typ="safe").load(self.files[0])["x-gardien"]["folders"].items():
+            path = folder / "data" / inside
             path.mkdir(parents=True, mode=int(wanted["mode"], 8))
             user, group = wanted["owner"].split(":")
             subprocess.run(["chown", f"{user}:{group}", str(path)], check=True)
@@ -46,7 +52,7 @@ class Stack:
     def compose(self, *argv: str, text: str = "") -> subprocess.CompletedProcess[str]:
         files = [word for file in self.files for word in ("-f", str(file))]
         return subprocess.run(
-            ["docker", "compose", "-p", self.project, "--project-directory", str(self.folder), *files, *argv],
+            ["docker", "compose", "-p", self.project, "--project-directory", str(self.folder / "stack"), *files, *argv],
             env={**os.environ, **self.settings},
             input=text,
             capture_output=True,
@@ -70,6 +76,40 @@ class Stack:
         done = self.compose("exec", "-T", service, *[word.replace("$$", "$") for word in argv], text=text)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def apps(self, service: str = "app") -> int:
+        """The exit code of the stack's own script that brings the apps."""
+        script = ["setpriv", "--reuid=33", "--regid=33", "--clear-groups", "sh", "/usr/local/share/gardien/apps.sh"]
+        return self.compose("exec", "-T", service, *script).returncode
+
+    def enabled(self, app: str) -> bool:
+        return self.occ("config:app:get", app, "enabled").stdout == "yes\n"
+
+    def until_enabled(self, app: str, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.enabled(app):
+            assert time.monotonic() < deadline, self.compose("logs", "--tail", "50", "cron").stdout
+            time.sleep(0.3)
+
+    def door(self, *argv: str, name: str = "") -> str:
+        """Run something where the house's Caddy stands: beside `app`, and beside nothing else."""
+        named = ["--detach", "--name", f"{self.project}-{name}"] if name else []
+        where = ["docker", "run", "--rm", "--network", f"{self.project}_door"]
+        done = subprocess.run(
+            [*where, *named, "--entrypoint", argv[0], IMAGES["REDIS_IMAGE"], *argv[1:]],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def attempts(self, address: str) -> int:
+        """How many failed log-ins Nextcloud counts for an address."""
+        found = re.search(r"attempts: (\d+)", self.occ("security:bruteforce:attempts", address).stdout)
+        assert found
+        return int(found[1])
 
     def sql(self, statement: str) -> list[str]:
         client = 'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb --default-character-set=utf8mb4 -N -uroot nextcloud'
@@ -205,6 +245,145 @@ def test_an_untrusted_name_is_turned_away(stack: Stack) -> None:
     assert (code, json.loads(body)) == (400, {"error": "Trusted domain error.", "code": 15})
     assert stack.ask("/", host="evil.example")[0] == 400
     assert stack.ask("/status.php", host=NAMES["NEXTCLOUD_DOMAIN"])[0] == 200
+
+
+def test_addresses_begin_with_what_people_type(stack: Stack) -> None:
+    """Apps on computers and telephones log in at the addresses of this answer, and refuse any that is not HTTPS."""
+
+    def told(host: str) -> dict[str, Any]:
+        code, body = stack.ask("/index.php/login/v2", method="POST", host=host)
+        assert code == 200
+        return dict(json.loads(body))
+
+    assert told("cloud.example:8443")["poll"]["endpoint"] == "https://cloud.example:8443/index.php/login/v2/poll"
+    assert told("Cloud.Example:8443")["login"].startswith("https://cloud.example:8443/index.php/login/v2/flow/")
+    here = f"localhost:{stack.port}"
+    assert told(here)["poll"]["endpoint"] == f"http://{here}/index.php/login/v2/poll"
+    assert stack.occ("config:system:get", "overwrite.cli.url").stdout == "https://cloud.example:8443\n"
+
+
+def test_a_new_name_counts_at_once(stack: Stack) -> None:
+    """What Nextcloud wrote into config.php under the former name does not bring it back."""
+    config = stack.folder / "data/html/config/config.php"
+    assert stack.occ("config:system:set", "theme", "--value=plain").returncode == 0
+    assert "cloud.example" in config.read_text(), "Nextcloud writes down all it has read"
+    stack.settings |= {"NEXTCLOUD_DOMAIN": "nuage.example", "DOOR_SUFFIX": ""}
+    try:
+        stack.up("app")
+        stack.wait(installed=True)
+        assert stack.ask("/status.php", host="nuage.example")[0] == 200
+        assert stack.ask("/status.php", host="cloud.example")[0] == 400
+        body = stack.ask("/index.php/login/v2", method="POST", host="nuage.example")[1]
+        assert json.loads(body)["poll"]["endpoint"] == "https://nuage.example/index.php/login/v2/poll"
+        assert stack.occ("config:system:get", "overwrite.cli.url").stdout == "https://nuage.example\n"
+    finally:
+        stack.settings |= NAMES
+        stack.up("app")
+        stack.wait(installed=True)
+    assert stack.ask("/status.php", host="cloud.example")[0] == 200
+
+
+def test_failed_logins_count_for_the_visitors_own_address(stack: Stack) -> None:
+    """A visitor at home has a private address as well: it must not be taken for one more proxy."""
+    curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "admin:wrong"]
+    for address in ("192.168.1.20", "10.1.2.3", "203.0.113.9", "2001:db8::7"):
+        claims = [f"-HX-Real-IP: {address}", "-HX-Forwarded-For: 198.51.100.1", "-HX-Forwarded-Host: cloud.example"]
+        asked = [*curl, *claims, "-HHost: cloud.example", "http://app/remote.php/dav/files/admin/x"]
+        assert stack.door(*asked) == "401"
+        assert stack.attempts(address) == 1
+        assert f"Login failed: 'admin' (Remote IP: '{address}')" in (
+            (stack.folder / "data/html/data/nextcloud.log").read_text()
+        )
+    assert stack.attempts("198.51.100.1") == 0
+
+    # Through a Caddy as the door's: what a visitor claims to be is not believed.
+    site = ":80 {\n reverse_proxy app:80 {\n header_up X-Real-IP {remote_host}\n }\n}\n"
+    caddy = f"echo '{site}' >/tmp/Caddyfile && exec caddy run --config /tmp/Caddyfile --adapter caddyfile"
+    stack.door("sh", "-c", caddy, name="caddy")
+    try:
+        visit = (
+            "hostname -i; curl -s -o /dev/null --retry 20 --retry-connrefused --retry-delay 1 -u admin:wrong"
+            " -H 'Host: cloud.example' -H 'X-Real-IP: 198.51.100.1' -H 'X-Forwarded-For: 198.51.100.1'"
+            f" http://{stack.project}-caddy/remote.php/dav/files/admin/x"
+        )
+        visitor = stack.door("sh", "-c", visit).strip()
+        assert stack.attempts(visitor) == 1
+        assert stack.attempts("198.51.100.1") == 0
+    finally:
+        subprocess.run(["docker", "rm", "--force", f"{stack.project}-caddy"], capture_output=True, check=True)
+
+
+def test_limits_for_a_small_machine(stack: Stack) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
+    link.putrequest("PUT", "/remote.php/dav/files/admin/huge")
+    link.putheader("Content-Length", str(4 * 2**30 + 1))
+    link.endheaders()
+    answer = link.getresponse()
+    assert answer.status == 413
+    assert answer.getheader("Server") == "Apache", "the stack's own file for Apache is read"
+    link.close()
+    waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(20)]
+    try:
+        for visitor in waiting:
+            visitor.sendall(b"GET / HTTP/1.1\r\n")
+        count = ["sh", "-c", "cat /proc/[0-9]*/comm | grep -c apache2"]
+        deadline = time.monotonic() + 20
+        while (workers := int(stack.inside("app", count)) - 1) < 12:
+            assert time.monotonic() < deadline, workers
+            time.sleep(0.5)
+        time.sleep(2)
+        assert int(stack.inside("app", count)) - 1 == 12
+    finally:
+        for visitor in waiting:
+            visitor.close()
+    pool = stack.sql("SELECT @@innodb_buffer_pool_size DIV 1048576, @@tx_isolation")
+    assert pool == ["192\tREAD-COMMITTED"]
+    assert stack.inside("redis", ["redis-cli", "CONFIG", "GET", "maxmemory"]).split() == ["maxmemory", str(64 * 2**20)]
+
+
+def test_the_apps_come_by_themselves(stack: Stack) -> None:
+    for app in ("calendar", "contacts"):
+        stack.until_enabled(app)
+    assert not stack.enabled("forms")
+    for action in RECIPE["setup"] * 2:
+        done = stack.compose("exec", "-T", "-u", action["user"], action["exec"], *action["argv"])
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert stack.occ("config:app:get", "core", "backgroundjobs_mode").stdout == "cron\n"
+
+    # What people switch off stays off.
+    assert stack.occ("app:disable", "calendar").returncode == 0
+    assert stack.apps() == 0
+    assert not stack.enabled("calendar")
+    assert stack.occ("app:enable", "calendar").returncode == 0
+
+    # No way to the app store today: it says so, and comes with the next start of `cron`.
+    for key in ("installed_version", "enabled"):
+        assert stack.occ("config:app:delete", "contacts", key).returncode == 0
+    shutil.rmtree(stack.folder / "data/html/custom_apps/contacts")
+    online = ["config:system:set", "has_internet_connection", "--type=boolean"]
+    assert stack.occ(*online, "--value=false").returncode == 0
+    assert stack.apps() == 1
+    assert stack.occ(*online, "--value=true").returncode == 0
+    assert stack.compose("restart", "--timeout", "2", "cron").returncode == 0
+    stack.until_enabled("contacts")
+
+
+def test_forms_follows_its_setting(stack: Stack) -> None:
+    try:
+        stack.settings["NEXTCLOUD_FORMS"] = "yes"
+        stack.up("cron")
+        stack.until_enabled("forms")
+        assert stack.occ("app:disable", "forms").returncode == 0
+        assert stack.apps("cron") == 0
+        assert not stack.enabled("forms"), "nobody is overruled"
+        assert stack.occ("app:enable", "forms").returncode == 0
+    finally:
+        del stack.settings["NEXTCLOUD_FORMS"]
+        stack.up("cron")
+    deadline = time.monotonic() + 30
+    while stack.enabled("forms"):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
 
 def test_maintenance_is_seen_by_all(stack: Stack) -> None:

@@ -21,6 +21,14 @@ IMAGES = {
     "NEXTCLOUD_IMAGE": "gardien-test/nextcloud:34.0.3-apache",
     "MARIADB_IMAGE": "gardien-test/mariadb:11.8.8",
     "REDIS_IMAGE": "gardien-test/redis:7.4.11",
+    "CADDY_IMAGE": "gardien-test/caddy:2.11.4",
+    "CRYPTPAD_IMAGE": "gardien-test/cryptpad:version-2026.2.2",
+    "JITSI_WEB_IMAGE": "gardien-test/jitsi-web:stable-11146-2",
+    "JITSI_PROSODY_IMAGE": "gardien-test/jitsi-prosody:stable-11146-2",
+    "JITSI_JICOFO_IMAGE": "gardien-test/jitsi-jicofo:stable-11146-2",
+    "JITSI_JVB_IMAGE": "gardien-test/jitsi-jvb:stable-11146-2",
+    "LIMESURVEY_IMAGE": "gardien-test/limesurvey:6.17.15-260811-apache",
+    "COLLABORA_IMAGE": "gardien-test/collabora:26.04.2.1.1",
 }
 RESTIC = os.environ.get("GARDIEN_TEST_RESTIC") or shutil.which("restic", path="/opt/gardien/bin:/usr/bin") or "restic"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes the test images in the Docker Engine of DOCKER_HOST. Does nothing where they are there already.
-#   build.sh                              what the shipped Nextcloud stack needs
+#   build.sh                              what the shipped stacks need
 #   build.sh nextcloud VERSION [BROKEN]   one more Nextcloud: 34.0.4 -> gardien-test/nextcloud:34.0.4-apache,
 #                                         34.0.4 upgrade -> gardien-test/nextcloud:34.0.4-apache-upgrade
 # Prints the names of the images.
@@ -33,6 +33,7 @@ base() {
 image() {
     local folder=$1 name=gardien-test/$2 recipe
     shift 2
+    [ -e "$folder/Dockerfile" ] || return 0
     base
     recipe=$(fingerprint "$folder" "$base" "$@")
     if [ "$(docker image inspect --format '{{index .Config.Labels "gardien.test.recipe"}}' "$name" 2>/dev/null)" != "$recipe" ]; then
@@ -58,6 +59,11 @@ case ${1:-all} in
         image mariadb mariadb:11.8.8
         image redis redis:7.4.11
         nextcloud 34.0.3
+        image caddy caddy:2.11.4
+        image cryptpad cryptpad:version-2026.2.2
+        for part in web prosody jicofo jvb; do image jitsi "jitsi-$part:stable-11146-2" "PART=$part"; done
+        image limesurvey limesurvey:6.17.15-260811-apache
+        image collabora collabora:26.04.2.1.1
         ;;
     nextcloud)
         nextcloud "${2:?which version}" "${3:-}"

@@ -2,9 +2,12 @@
 # Runs inside the fresh root file system (`chroot`), once, when the base image is made.
 set -eu
 
-# The owners the real images use: 999 for a MariaDB data folder, 33 (Debian's www-data) for everything of Nextcloud.
-groupadd --system --gid 999 mysql
-useradd --system --uid 999 --gid mysql --home-dir /nonexistent --shell /usr/sbin/nologin mysql
+# The owners the real images use. 999 of a MariaDB data folder is there already (make.sh: before a package takes the
+# number), and so is 33 (Debian's www-data) for everything of Nextcloud. CryptPad's, Jitsi's and Collabora's:
+for account in cryptpad:4001 jitsi:1000 cool:1001; do
+    groupadd --gid "${account#*:}" "${account%:*}"
+    useradd --uid "${account#*:}" --gid "${account%:*}" --home-dir /nonexistent --shell /bin/sh "${account%:*}"
+done
 
 rm -f /etc/mysql/my.cnf
 cat > /etc/mysql/my.cnf <<'EOF'

@@ -54,6 +54,10 @@ install_new() {
     hooks post-installation
 }
 
+if [[ ${1:-} == apache* ]] && [ -n "${APACHE_DISABLE_REWRITE_IP+x}" ]; then
+    rm -f /etc/apache2/conf-enabled/remoteip.conf
+fi
+
 if [[ ${1:-} == apache* ]] || [ "${NEXTCLOUD_UPDATE:-0}" = 1 ]; then
     exec 9>"$html/nextcloud-init-sync.lock"
     flock -n 9 || { echo "Another process is initializing Nextcloud. Waiting..."; patiently flock 9; }

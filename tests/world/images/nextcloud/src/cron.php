@@ -9,6 +9,7 @@ try {
         exit(0);
     }
     $cloud->loadApps();
+    $cloud->setAppValue('core', 'backgroundjobs_mode', 'cron');
     $cloud->setAppValue('core', 'lastcron', (string)time());
     // Whether this run had the locks: without REDIS_HOST in its environment it has none.
     $cloud->setAppValue('core', 'lastcron_locking', $cloud->get('memcache.locking', 'none'));

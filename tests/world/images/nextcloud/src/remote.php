@@ -9,6 +9,7 @@ function serve(Instance $cloud): void
     $name = $_SERVER['PHP_AUTH_USER'] ?? '';
     $hash = $cloud->query('SELECT password FROM oc_users WHERE uid = ?', [$name])->fetchColumn();
     if ($hash === false || !password_verify($_SERVER['PHP_AUTH_PW'] ?? '', $hash)) {
+        !isset($_SERVER['PHP_AUTH_USER']) || failed_login($cloud, $name);
         http_response_code(401);
         header('WWW-Authenticate: Basic realm="Nextcloud"');
         return;

@@ -7,9 +7,7 @@ final class Instance
     public const ROOT = '/var/www/html';
     private const CONFIG = self::ROOT . '/config/config.php';
 
-    /** @var array<string, mixed> what stands in config.php */
-    private array $own;
-    /** @var array<string, mixed> the same, with the other config/*.config.php over it */
+    /** @var array<string, mixed> config.php, with the other config/*.config.php over it */
     private array $config;
     public readonly string $version;
     public readonly string $versionString;
@@ -17,9 +15,10 @@ final class Instance
 
     public function __construct()
     {
-        $this->own = self::settingsIn(self::CONFIG);
-        $this->config = $this->own;
-        foreach (glob(self::ROOT . '/config/*.config.php') ?: [] as $file) {
+        $this->config = self::settingsIn(self::CONFIG);
+        $others = glob(self::ROOT . '/config/*.config.php') ?: [];
+        natsort($others);
+        foreach ($others as $file) {
             $this->config = array_merge($this->config, self::settingsIn($file));
         }
         require self::ROOT . '/version.php';
@@ -42,15 +41,18 @@ final class Instance
         return $this->config[$key] ?? $default;
     }
 
-    /** @param array<string, mixed> $changes a value of null removes its key */
+    /**
+     * Writes config.php with all that was read, what came from the other files included: as the real one does.
+     *
+     * @param array<string, mixed> $changes a value of null removes its key
+     */
     public function set(array $changes): void
     {
-        $this->own = array_filter(array_merge($this->own, $changes), fn ($value) => $value !== null);
         $this->config = array_filter(array_merge($this->config, $changes), fn ($value) => $value !== null);
         $part = self::CONFIG . '.part';
         $file = fopen($part, 'w') ?: throw new RuntimeException('Cannot write into "config" directory');
         chmod($part, 0640);
-        fwrite($file, "<?php\n\$CONFIG = " . var_export($this->own, true) . ";\n");
+        fwrite($file, "<?php\n\$CONFIG = " . var_export($this->config, true) . ";\n");
         fflush($file);
         fsync($file);
         fclose($file);
@@ -111,6 +113,23 @@ final class Instance
         $this->query('REPLACE INTO oc_appconfig (appid, configkey, configvalue) VALUES (?, ?, ?)', [$app, $key, $value]);
     }
 
+    public function appValue(string $app, string $key): ?string
+    {
+        $value = $this->query('SELECT configvalue FROM oc_appconfig WHERE appid = ? AND configkey = ?', [$app, $key])->fetchColumn();
+        return $value === false ? null : (string)$value;
+    }
+
+    public function enabled(string $app): bool
+    {
+        return in_array($app, $this->shipped(), true) || $this->appValue($app, 'enabled') === 'yes';
+    }
+
+    /** @return list<string> apps that are part of Nextcloud itself */
+    public function shipped(): array
+    {
+        return json_decode(file_get_contents(self::ROOT . '/core/shipped.json'), true)['shippedApps'];
+    }
+
     /** @return array<string, mixed> what status.php and `occ status` say */
     public function status(): array
     {
@@ -138,12 +157,37 @@ final class Instance
     /** Sessions and locks live in Redis: without it no page can be served. */
     public function askRedis(): void
     {
-        if ($redis = $this->get('redis')) {
-            $socket = @fsockopen($redis['host'], $redis['port'], $code, $why, 2) ?: throw new RuntimeException("Redis: $why");
-            fwrite($socket, "PING\r\n");
-            fgets($socket) === "+PONG\r\n" || throw new RuntimeException('Redis went away');
-            fclose($socket);
-        }
+        !$this->get('redis') || $this->redis('PING') === 'PONG' || throw new RuntimeException('Redis went away');
+    }
+
+    /** One command to Redis, answered with a status, a number or a text (null: none). */
+    public function redis(string ...$words): string|int|null
+    {
+        $redis = $this->get('redis');
+        $socket = @fsockopen($redis['host'], $redis['port'], $code, $why, 2) ?: throw new RuntimeException("Redis: $why");
+        fwrite($socket, '*' . count($words) . "\r\n" . implode('', array_map(fn ($word) => '$' . strlen($word) . "\r\n$word\r\n", $words)));
+        $line = rtrim((string)fgets($socket), "\r\n");
+        $rest = substr($line, 1);
+        $answer = match ($line[0] ?? '') {
+            '+' => $rest,
+            ':' => (int)$rest,
+            '$' => $rest === '-1' ? null : stream_get_contents($socket, (int)$rest),
+            default => throw new RuntimeException("Redis: $line"),
+        };
+        fclose($socket);
+        return $answer;
+    }
+
+    /** Failed log-ins of one address. Where Redis is the cache, the real one keeps them there, and nowhere else. */
+    public function attempts(string $address): int
+    {
+        return (int)$this->redis('GET', "bruteforce/$address");
+    }
+
+    public function attempt(string $address): void
+    {
+        $this->redis('INCR', "bruteforce/$address");
+        $this->redis('EXPIRE', "bruteforce/$address", (string)(12 * 3600));
     }
 
     /** The column a major version adds is read by its code, so that new code on an old schema fails. */
@@ -175,9 +219,11 @@ final class Instance
         $this->query('DELETE FROM oc_filecache WHERE storage = ? AND path_hash = ?', [$this->storage($user), md5($path)]);
     }
 
-    public function log(string $message): void
+    public function log(string $message, int $level = 1, string $address = ''): void
     {
-        $line = json_encode(['time' => date('c'), 'level' => 1, 'message' => $message, 'version' => $this->version]);
+        $line = json_encode([
+            'time' => date('c'), 'remoteAddr' => $address, 'level' => $level, 'message' => $message, 'version' => $this->version,
+        ], JSON_UNESCAPED_SLASHES);
         file_put_contents($this->dataFolder() . '/nextcloud.log', "$line\n", FILE_APPEND);
     }
 }

@@ -16,7 +16,10 @@ function main(array $argv): int
         say("Console has to be executed with the user that owns the file config/config.php\nCurrent user id: " . posix_getuid());
         return 1;
     }
-    $takesValue = ['admin-user', 'admin-pass', 'database', 'database-name', 'database-user', 'database-pass', 'database-host'];
+    $takesValue = [
+        'admin-user', 'admin-pass', 'database', 'database-name', 'database-user', 'database-pass', 'database-host', 'value', 'type',
+        'wopi-url', 'callback-url',
+    ];
     [$arguments, $options] = [[], []];
     for ($i = 0; $i < count($argv); $i++) {
         if (preg_match('/^--([^=]+)(?:=(.*))?$/s', $argv[$i], $found)) {
@@ -57,7 +60,15 @@ function main(array $argv): int
 /** @return array<string, callable(Instance, list<string>, array<string, string|true>): int> those there are at this moment */
 function commands(Instance $cloud): array
 {
-    $always = ['status' => status(...), 'config:system:set' => config_set(...), 'config:system:get' => config_get(...)];
+    $always = [
+        'status' => status(...),
+        'config:system:set' => config_set(...),
+        'config:system:get' => config_get(...),
+        'config:system:delete' => function (Instance $cloud, array $arguments): int {
+            $cloud->set([$arguments[0] ?? '' => null]);
+            return 0;
+        },
+    ];
     if (!$cloud->installed()) {
         return $always + ['maintenance:install' => install(...)];
     }
@@ -82,13 +93,26 @@ function commands(Instance $cloud): array
         },
         'db:add-missing-columns' => told('Done.'),
         'db:add-missing-primary-keys' => told('Done.'),
-        'app:list' => told("Enabled:\n  - dav\n  - files"),
+        'app:list' => app_list(...),
         'app:update' => told('All apps are up-to-date or no updates could be found'),
-        'app:enable' => fn (Instance $cloud, array $arguments) => app_enabled($cloud, $arguments, 'yes'),
-        'app:disable' => fn (Instance $cloud, array $arguments) => app_enabled($cloud, $arguments, 'no'),
+        'app:install' => app_install(...),
+        'app:enable' => app_enable(...),
+        'app:disable' => app_disable(...),
+        'config:app:set' => config_app_set(...),
+        'config:app:get' => config_app_get(...),
+        'config:app:delete' => function (Instance $cloud, array $arguments): int {
+            $cloud->query('DELETE FROM oc_appconfig WHERE appid = ? AND configkey = ?', [$arguments[0] ?? '', $arguments[1] ?? '']);
+            return 0;
+        },
+        'security:certificates:import' => certificate_import(...),
+        'security:bruteforce:attempts' => bruteforce_attempts(...),
     ];
     if ($cloud->maintenance() || $cloud->needsUpgrade()) {
         return $core;  // the commands of apps do not exist then
+    }
+    if ($cloud->enabled('richdocuments')) {
+        require_once __DIR__ . '/office.php';
+        $core += ['richdocuments:activate-config' => activate_config(...)];
     }
     return $core + ['files:scan' => files_scan(...), 'files:scan-app-data' => told('Done.'), 'user:list' => function (Instance $cloud): int {
         foreach ($cloud->query('SELECT uid, displayname FROM oc_users ORDER BY uid') as $row) {
@@ -183,15 +207,143 @@ function config_get(Instance $cloud, array $arguments): int
     return 0;
 }
 
-function app_enabled(Instance $cloud, array $arguments, string $word): int
+function config_app_set(Instance $cloud, array $arguments, array $options): int
 {
-    if (!$arguments) {
+    if (count($arguments) < 2 || !is_string($options['value'] ?? null)) {
         say('Not enough arguments');
         return 1;
     }
-    foreach ($arguments as $app) {
-        $cloud->setAppValue($app, 'enabled', $word);
+    $cloud->setAppValue($arguments[0], $arguments[1], $options['value']);
+    say("Config value '{$arguments[1]}' for app '{$arguments[0]}' is now set to '{$options['value']}'");
+    return 0;
+}
+
+function config_app_get(Instance $cloud, array $arguments): int
+{
+    $value = $cloud->appValue($arguments[0] ?? '', $arguments[1] ?? '');
+    if ($value !== null) {
+        say($value);
     }
+    return $value === null ? 1 : 0;
+}
+
+/** Where an app lies; null: nowhere. */
+function app_folder(Instance $cloud, string $app): ?string
+{
+    $folder = Instance::ROOT . "/custom_apps/$app";
+    return in_array($app, $cloud->shipped(), true) || is_dir($folder) ? $folder : null;
+}
+
+/** What the real one fetches from its store on the internet lies in the image; without the internet it cannot be had. */
+function app_fetched(Instance $cloud, string $app): bool
+{
+    $source = "/usr/src/store/$app";
+    if (!$cloud->get('has_internet_connection', true) || !is_file("$source/appinfo/info.xml")) {
+        return false;
+    }
+    $folder = Instance::ROOT . "/custom_apps/$app";
+    mkdir("$folder/appinfo", recursive: true);
+    return copy("$source/appinfo/info.xml", "$folder/appinfo/info.xml");
+}
+
+function app_version(string $app): string
+{
+    $info = @file_get_contents(Instance::ROOT . "/custom_apps/$app/appinfo/info.xml");
+    return preg_match('#<version>(.+)</version>#', (string)$info, $found) ? $found[1] : '1.0.0';
+}
+
+function app_switched_on(Instance $cloud, string $app): void
+{
+    $cloud->setAppValue($app, 'installed_version', app_version($app));
+    $cloud->setAppValue($app, 'enabled', 'yes');
+    say("$app " . app_version($app) . ' enabled');
+}
+
+function app_install(Instance $cloud, array $arguments): int
+{
+    $app = $arguments[0] ?? '';
+    if (app_folder($cloud, $app) !== null) {
+        say("$app already installed");
+        return 1;
+    }
+    if (!app_fetched($cloud, $app)) {
+        say("Error: Could not download app $app");
+        return 1;
+    }
+    say("$app " . app_version($app) . ' installed');
+    app_switched_on($cloud, $app);
+    return 0;
+}
+
+function app_enable(Instance $cloud, array $arguments): int
+{
+    $failed = 0;
+    foreach ($arguments as $app) {
+        if ($cloud->enabled($app)) {
+            say("$app already enabled");
+        } elseif (app_folder($cloud, $app) !== null || app_fetched($cloud, $app)) {
+            app_switched_on($cloud, $app);
+        } else {
+            say("Could not download app $app");
+            $failed = 1;
+        }
+    }
+    return $failed;
+}
+
+function app_disable(Instance $cloud, array $arguments): int
+{
+    foreach ($arguments as $app) {
+        if ($cloud->enabled($app)) {
+            $cloud->setAppValue($app, 'enabled', 'no');
+            say("$app " . app_version($app) . ' disabled');
+        } else {
+            say("No such app enabled: $app");
+        }
+    }
+    return 0;
+}
+
+function app_list(Instance $cloud): int
+{
+    $apps = array_map(basename(...), glob(Instance::ROOT . '/custom_apps/*', GLOB_ONLYDIR));
+    foreach (['Enabled' => [...$cloud->shipped(), ...$apps], 'Disabled' => $apps] as $state => $candidates) {
+        say("$state:");
+        sort($candidates);
+        foreach ($candidates as $app) {
+            $cloud->enabled($app) !== ($state === 'Enabled') || say("  - $app: " . app_version($app));
+        }
+    }
+    return 0;
+}
+
+/** What the server itself trusts when it asks other servers: its own list, and these. */
+function certificate_import(Instance $cloud, array $arguments): int
+{
+    $path = $arguments[0] ?? '';
+    if (!is_file($path)) {
+        say('Certificate not found, please provide a path accessible by the web server user');
+        return 1;
+    }
+    if (openssl_x509_read(file_get_contents($path)) === false) {
+        throw new RuntimeException('Certificate could not get parsed.');
+    }
+    $folder = $cloud->dataFolder() . '/files_external/uploads';
+    is_dir($folder) || mkdir($folder, recursive: true);
+    copy($path, "$folder/" . basename($path));
+    file_put_contents(dirname($folder) . '/rootcerts.crt', implode("\n", array_map(file_get_contents(...), glob("$folder/*"))));
+    return 0;
+}
+
+function bruteforce_attempts(Instance $cloud, array $arguments): int
+{
+    $address = $arguments[0] ?? '';
+    if (!filter_var($address, FILTER_VALIDATE_IP)) {
+        say("\"$address\" is not a valid IP address");
+        return 1;
+    }
+    $attempts = $cloud->attempts($address);
+    say("  - bypass-listed: false\n  - attempts: $attempts\n  - delay: " . ($attempts ? min(25000, 100 * 2 ** $attempts) : 0) . ' ms');
     return 0;
 }
 

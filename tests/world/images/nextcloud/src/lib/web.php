@@ -56,3 +56,44 @@ function open_for_people(): Instance
     });
     return $cloud;
 }
+
+/** The visitor's address, as far as `trusted_proxies` may tell. Apache's mod_remoteip has had its say before. */
+function remote_address(Instance $cloud): string
+{
+    $address = $_SERVER['REMOTE_ADDR'] ?? '';
+    $proxies = $cloud->get('trusted_proxies', []);
+    if (in_array($address, $proxies, true)) {
+        foreach (array_reverse(array_map(trim(...), explode(',', $_SERVER['HTTP_X_FORWARDED_FOR'] ?? ''))) as $claim) {
+            if (filter_var($claim, FILTER_VALIDATE_IP) && !in_array($claim, $proxies, true)) {
+                return $claim;
+            }
+        }
+    }
+    return $address;
+}
+
+/** `overwrite*` hold for all, unless `overwritecondaddr` says for whom. */
+function overwritten(Instance $cloud, string $key): ?string
+{
+    $for = $cloud->get('overwritecondaddr', '');
+    $holds = $for === '' || preg_match("/$for/", $_SERVER['REMOTE_ADDR'] ?? '') === 1;
+    $value = (string)$cloud->get($key, '');
+    return $holds && $value !== '' ? $value : null;
+}
+
+/** The beginning of every absolute address that is handed out: `https://cloud.example`. */
+function server_path(Instance $cloud): string
+{
+    $by_proxy = in_array($_SERVER['REMOTE_ADDR'] ?? '', $cloud->get('trusted_proxies', []), true);
+    $protocol = overwritten($cloud, 'overwriteprotocol')
+        ?? ($by_proxy ? strtolower($_SERVER['HTTP_X_FORWARDED_PROTO'] ?? 'http') : 'http');
+    $host = overwritten($cloud, 'overwritehost') ?? ($by_proxy ? $_SERVER['HTTP_X_FORWARDED_HOST'] ?? null : null);
+    return "$protocol://" . ($host ?? $_SERVER['HTTP_HOST']);
+}
+
+function failed_login(Instance $cloud, string $name): void
+{
+    $address = remote_address($cloud);
+    $cloud->log("Login failed: '$name' (Remote IP: '$address')", 2, $address);
+    $cloud->attempt($address);
+}

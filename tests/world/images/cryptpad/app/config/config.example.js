@@ -1,0 +1,16 @@
+module.exports = {
+    httpUnsafeOrigin: 'http://localhost:3000',
+    // httpSafeOrigin: "https://some-other-domain.xyz",
+    //httpAddress: 'localhost',
+    adminKeys: [],
+    filePath: './datastore/',
+    archivePath: './data/archive',
+    pinPath: './data/pins',
+    taskPath: './data/tasks',
+    blockPath: './block',
+    blobPath: './blob',
+    blobStagingPath: './data/blobstage',
+    decreePath: './data/decrees',
+    logPath: './data/logs',
+    installMethod: 'unspecified',
+};

@@ -1,0 +1,2 @@
+<?php
+return ['versionnumber' => '6.17.15', 'dbversionnumber' => 640];
