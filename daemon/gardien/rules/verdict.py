@@ -23,10 +23,14 @@ class Owed:
 
 
 def owed(
-    stacks: Sequence[StackView], disks: Sequence[Disk], docker_answers: bool, last_jobs: Sequence[Job]
+    stacks: Sequence[StackView],
+    disks: Sequence[Disk],
+    docker_answers: bool,
+    last_jobs: Sequence[Job],
+    house: Sequence[Owed] = (),
 ) -> list[Owed]:
-    """`last_jobs`: for each stack and kind the newest job that ended."""
-    alerts: list[Owed] = []
+    """`last_jobs`: for each stack and kind the newest job that ended. `house`: what others found."""
+    alerts: list[Owed] = list(house)
     if not docker_answers:
         alerts.append(
             Owed(
@@ -57,6 +61,18 @@ def owed(
         )
         for stack in stacks
         if stack.late
+    ]
+    alerts += [
+        Owed(
+            f"drift:{stack.name}",
+            "notice",
+            Words.of(
+                N_("{stack} runs otherwise than it was set up: {what}"), stack=stack.title.given, what=stack.drift[0]
+            ),
+            Words.of(N_("If nobody meant it: `gardien stack mend {stack}`."), stack=stack.name),
+        )
+        for stack in stacks
+        if stack.drift
     ]
     alerts += [_of_disk(disk) for disk in disks if not disk.present or disk.free < disk.total * LOW_SPACE]
     alerts += [
@@ -108,8 +124,29 @@ def sentence(stacks: Sequence[StackView], alerts: Sequence[Alert]) -> tuple[Seve
         return "notice", Words.of(N_("Everything runs; one thing wants a look: {what}."), what=alerts[0].says)
     if any(stack.health.health in ("starting", "paused") for stack in stacks):
         return "notice", Words.of(N_("Something is being done; all will be back in a moment."))
-    if any(stack.newest_good is None for stack in stacks):
+    if any(stack.newest_good is None and stack.kept for stack in stacks):
         return "notice", Words.of(N_("Everything runs; not everything has been saved yet."))
+    if unkept := [stack for stack in stacks if not stack.kept]:
+        return "notice", Words.of(N_("Everything runs; {stack} is not backed up."), stack=unkept[0].title.given)
     if any(stack.health.health == "stopped" for stack in stacks):
         return "calm", Words.of(N_("Everything that is switched on runs, and everything is saved."))
     return "calm", Words.of(N_("Everything runs, and everything is saved."))
+
+
+def of_memory_limits(kernel_has_them: bool) -> list[Owed]:
+    """A Raspberry Pi may come with the kernel's memory control off: one application could then starve all others."""
+    if kernel_has_them:
+        return []
+    return [
+        Owed(
+            "memory-limits",
+            "notice",
+            Words.of(N_("this machine cannot limit how much memory an application takes")),
+            Words.of(
+                N_(
+                    "Add `cgroup_enable=memory cgroup_memory=1` to the one line of /boot/firmware/cmdline.txt, then "
+                    "restart the machine."
+                )
+            ),
+        )
+    ]
