@@ -4,6 +4,7 @@ They behave: what is written is read back, what is stopped does not answer, what
 Faults are set as plain facts: `docker.up = False`, `restic.unreachable.add("offsite")`.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -33,13 +34,14 @@ from gardien.errors import (
     TargetUnreachable,
     WrongPassphrase,
 )
-from gardien.model.health import Alert, Answer, Container, Disk, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Plan
 from gardien.model.settings import Settings
 from gardien.model.snapshot import Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.rules.composefile import FILES
 from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 
@@ -292,16 +294,18 @@ class FakeFiles:
 
     async def copy_tree(self, source: Path, to: Path) -> None:
         if self.is_folder(source):
-            texts = {name: leaf.text for name, leaf in self.beneath(source).items()}
+            found = self.beneath(source)
         elif source.is_dir():
-            found = source.rglob("*")
-            texts = {str(each.relative_to(source)): each.read_text() if each.is_file() else None for each in found}
+            found = {
+                str(each.relative_to(source)): Leaf(each.read_text() if each.is_file() else None, each.stat().st_mode)
+                for each in source.rglob("*")
+            }
         else:
             raise NotFound("the folder {path} is not there", path=str(source))
         self._drop(to)
-        self.put(to, Leaf(None, 0o700))
-        for name, text in texts.items():
-            self.put(to / name, Leaf(text, 0o700 if text is None else 0o600))
+        self.put(to, Leaf(None, 0o755))
+        for name, leaf in found.items():
+            self.put(to / name, Leaf(leaf.text, 0o755 if leaf.text is None or leaf.mode & 0o111 else 0o644))
 
     async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
         self.put(path, Leaf(None, mode, owner or (os.geteuid(), os.getegid())))
@@ -538,6 +542,10 @@ class FakeDocker:
         self.registry: set[str] = set()
         self.registry_answers = True
         self.containers: dict[tuple[str, str], Container] = {}
+        self.networks: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}  # who is on it, under which further names
+        self.lost: set[tuple[str, str, str]] = set()  # stopped containers that look for a network that went
+        self.restarted: list[tuple[str, str]] = []  # project and service
+        self.facts = EngineFacts(Path("/var/lib/docker"), memory_limits=True)
         self.sick: set[str] = set()  # services that never get well
         self.apps: dict[str, FakeApp] = {}  # by stack
 
@@ -547,6 +555,17 @@ class FakeDocker:
 
     def of(self, project: str) -> list[Container]:
         return [container for (owner, _), container in self.containers.items() if owner == project]
+
+    def leave_all(self, project: str, service: str) -> None:
+        """A container that is removed is on no network any more."""
+        for members in self.networks.values():
+            members.pop((project, service), None)
+        self.lost = {each for each in self.lost if each[:2] != (project, service)}
+
+    def drop_network(self, name: str) -> None:
+        """It stays while a container that runs is on it."""
+        if not any(self.runs(*each) for each in self.networks.get(name, ())):
+            self.lost |= {(*each, name) for each in self.networks.pop(name, ())}
 
     def runs(self, project: str, service: str) -> bool:
         container = self.containers.get((project, service))
@@ -563,40 +582,60 @@ class FakeCompose:
         def fill(found: re.Match[str]) -> str:
             return stack.images.get(found[1], found[2])
 
-        self._require_deployed(stack)
+        self._config(stack)
         return {
             service: re.sub(r"\$\{(\w+):-([^}]*)\}", fill, image) for service, image in stack.recipe.services.items()
         }
 
-    def _require_deployed(self, stack: Stack) -> None:
-        if stack.compose / "compose.yaml" not in self._docker.files.leaves:
+    def _config(self, stack: Stack) -> str:
+        """What lies in the stack's folder for Compose to read."""
+        leaves = self._docker.files.leaves
+        names = FILES[:1] if stack.recipe.kept else FILES
+        file = next((leaves[stack.compose / name] for name in names if stack.compose / name in leaves), None)
+        env = leaves.get(stack.compose / ".env")
+        if file is None or (env is None and stack.recipe.kept):
             raise CommandFailed("Docker Compose failed on the stack {stack}", stack=stack.name)
+        return f"{file.text}{env and env.text}"
+
+    async def hashes(self, stack: Stack) -> dict[str, str]:
+        config, images = self._config(stack), await self.images(stack)
+        return {name: hashlib.sha256(f"{name}{image}{config}".encode()).hexdigest() for name, image in images.items()}
 
     async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
-        await self._run(stack, services)
+        await self._run(stack, services, anew=True)
         if ill := self._docker.sick & set(services or stack.recipe.services):
             raise NotHealthy("{stack} was started, but does not get well", stack=stack.name, service=min(ill))
 
     async def start(self, stack: Stack, services: Sequence[str]) -> None:
         await self._run(stack, services)
 
-    async def _run(self, stack: Stack, services: Sequence[str]) -> None:
+    async def _run(self, stack: Stack, services: Sequence[str], *, anew: bool = False) -> None:
+        """`anew`: what was made from another configuration is made again."""
         docker = self._docker
         docker.require()
-        images = await self.images(stack)
+        images, hashes = await self.images(stack), await self.hashes(stack)
+        docker.networks.setdefault(f"{stack.project}_default", {})
+        if stack.manifest.routes:
+            docker.networks.setdefault(stack.door_network, {})
         for service in services or stack.recipe.services:
             if images[service] not in docker.images:
                 raise NotFound("cannot start {stack}: the image is not on this machine", stack=stack.name)
-            if docker.runs(stack.project, service):
+            former = docker.containers.get((stack.project, service))
+            stale = anew and former is not None and former.config != hashes[service]
+            if docker.runs(stack.project, service) and not stale:
                 continue
             for path in stack.manifest.folders:
                 if not docker.files.is_folder(stack.home / path):
                     raise DiskMissing("cannot start {stack}: a folder is not there", stack=stack.name)
             self._take_ports(stack)
             health = "unhealthy" if service in docker.sick else "healthy"
-            docker.containers[stack.project, service] = Container(
-                secrets.token_hex(32), stack.project, service, "running", health, images[service]
-            )
+            if former is None or stale:
+                docker.leave_all(stack.project, service)
+                id_, image, config = secrets.token_hex(32), images[service], hashes[service]
+                former = Container(id_, stack.project, service, "created", "", image, config)
+            if any(each[:2] == (stack.project, service) for each in docker.lost):
+                raise CommandFailed("Docker Compose failed on the stack {stack}", stack=stack.name)
+            docker.containers[stack.project, service] = replace(former, state="running", health=health)
 
     def _take_ports(self, stack: Stack) -> None:
         host = self._docker.host
@@ -613,10 +652,19 @@ class FakeCompose:
                 )
         self._free_ports(stack)
 
+    async def restart(self, stack: Stack) -> None:
+        self._docker.require()
+        self._config(stack)
+        running = [each for each in self._docker.of(stack.project) if each.state == "running"]
+        self._docker.restarted += [(each.project, each.service) for each in running]
+
     async def down(self, stack: Stack) -> None:
         self._docker.require()
         for container in self._docker.of(stack.project):
+            self._docker.leave_all(stack.project, container.service)
             del self._docker.containers[stack.project, container.service]
+        self._docker.drop_network(f"{stack.project}_default")
+        self._docker.drop_network(stack.door_network)
         self._free_ports(stack)
 
     def _free_ports(self, stack: Stack) -> None:
@@ -646,10 +694,13 @@ class FakeCompose:
         await self._docker.files.write(output, printed)
         return ""
 
-    async def logs(self, stack: Stack, lines: int = 200) -> str:
+    async def logs(self, stack: Stack, lines: int = 200, service: str | None = None) -> str:
         self._docker.require()
-        every = [f"{each.service}  | {each.state}" for each in self._docker.of(stack.project)]
-        return "\n".join(every[-lines:])
+        self._config(stack)
+        if service not in {None, *stack.recipe.services}:
+            raise CommandFailed("Docker Compose failed on the stack {stack}", stack=stack.name)
+        containers = [each for each in self._docker.of(stack.project) if service in {None, each.service}]
+        return "\n".join([f"{each.service}  | {each.state}" for each in containers][-lines:])
 
 
 def _ports(stack: Stack) -> list[int]:
@@ -683,6 +734,22 @@ class FakeEngine:
         progress(Progress(50, 100))
         progress(Progress(100, 100))
         self._docker.images.add(image)
+
+    async def facts(self) -> EngineFacts:
+        self._docker.require()
+        return self._docker.facts
+
+    async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
+        self._docker.require()
+        if network not in self._docker.networks or not self._docker.runs(project, service):
+            return False
+        self._docker.networks[network][project, service] = tuple(names)
+        return True
+
+    async def detach(self, project: str, service: str, network: str) -> None:
+        self._docker.require()
+        self._docker.networks.get(network, {}).pop((project, service), None)
+        self._docker.lost.discard((project, service, network))
 
 
 class FakeProbes:
@@ -723,8 +790,12 @@ class FakeHost:
         self.disks: dict[Path, tuple[int, int]] = {Path("/"): (10**12, 10**11)}  # total and free
         self.gone: set[Path] = set()
         self.taken: dict[int, str] = {}
+        self.has_cores = 4
+        self.has_memory = 4 * 10**9
+        self.has_addresses: tuple[str, ...] = ("192.168.1.20",)
+        self.names: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1",)}  # what the resolver knows
 
-    def disk(self, path: Path) -> Disk:
+    async def disk(self, path: Path) -> Disk:
         if any(path.is_relative_to(gone) for gone in self.gone):
             return Disk(str(path), 0, 0, present=False)
         mount = max((each for each in self.disks if path.is_relative_to(each)), key=lambda each: len(each.parts))
@@ -732,6 +803,18 @@ class FakeHost:
 
     def port_free(self, address: str, port: int) -> bool:
         return port not in self.taken
+
+    def cores(self) -> int:
+        return self.has_cores
+
+    def memory(self) -> int:
+        return self.has_memory
+
+    def addresses(self) -> tuple[str, ...]:
+        return self.has_addresses
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        return self.names.get(name, ())
 
 
 class FakeShelf:
@@ -742,7 +825,7 @@ class FakeShelf:
         self._files = files
         self._recipes = {recipe.name: recipe for recipe in recipes}
 
-    def recipes(self) -> list[str]:
+    async def recipes(self) -> list[str]:
         return sorted(self._recipes)
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:

@@ -29,8 +29,10 @@ from gardien.model.settings import Settings
 from gardien.services import disk
 from gardien.services.backup import Backups
 from gardien.services.calendar import Calendar
+from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
 from gardien.services.house import House
+from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import World
@@ -85,19 +87,23 @@ def household(world: World, on_point: OnPoint | None = None) -> House:
     feed = Feed()
     zone = local_zone()
     runner = Runner(world.store, world.clock, feed, on_point)
-    stacks = Stacks(world, runner)
+    stacks = Stacks(world)
     targets = Targets(world)
     backups = Backups(world, runner, stacks, targets)
+    door = Doorkeeper(world, stacks)
+    life = Life(world, runner, stacks, backups, door)
     overviews = Overviews(world, runner, stacks, zone)
     return House(
         settings=world.settings,
         store=world.store,
         runner=runner,
         stacks=stacks,
+        life=life,
+        door=door,
         targets=targets,
         backups=backups,
-        restores=Restores(world, runner, stacks, targets),
-        watch=Watch(world, stacks, overviews, feed),
+        restores=Restores(world, runner, stacks, targets, door),
+        watch=Watch(world, stacks, life, door, overviews, feed),
         overviews=overviews,
         people=People(world.store, world.clock),
         calendar=Calendar(world, stacks, backups, zone),
@@ -154,6 +160,7 @@ async def _live(settings: Settings) -> None:
                 await house.runner.recover()
                 await house.calendar.start()
                 watching = asyncio.create_task(house.watch.run(), name="watch")
+                keeping = asyncio.create_task(house.door.run(house.feed), name="door")
                 beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
                 systemd.ready(f"gardien {__version__} watches")
                 log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
@@ -164,7 +171,8 @@ async def _live(settings: Settings) -> None:
                     systemd.stopping()
                     house.calendar.stop()
                     watching.cancel()
-                    await asyncio.gather(watching, return_exceptions=True)
+                    keeping.cancel()
+                    await asyncio.gather(watching, keeping, return_exceptions=True)
                     await house.runner.stop()
                     beating.cancel()
                     await asyncio.gather(beating, return_exceptions=True)
@@ -225,7 +233,7 @@ async def examine(config: Path) -> list[tuple[Words, GardienError | None]]:
 
 async def _look_around(world: World, look: Callable[[Words, Awaitable[object]], Awaitable[None]]) -> None:
     settings = world.settings
-    for name in world.shelf.recipes():
+    for name in await world.shelf.recipes():
         await look(Words.of(N_("stack {name}"), name=name), world.shelf.recipe(name))
     await look(Words.of(N_("choices of the owner")), world.shelf.all_chosen())
     await look(Words.of(N_("data disk {folder}"), folder=str(settings.folders.data)), disk.look(world))

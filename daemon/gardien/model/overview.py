@@ -23,6 +23,8 @@ class StackView:
     newest: Snapshot | None  # may be an incomplete one
     late: bool  # no good snapshot within the time the owner allows
     next_backup: datetime | None
+    kept: bool = True  # False: it does not say what is to be saved of it, and nothing is
+    drift: tuple[Words, ...] = ()  # what runs otherwise than it was set up, in sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,20 @@ from typing import Literal
 from gardien.words import Words
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
-Kind = Literal["add", "start", "stop", "remove", "backup", "restore"]
+Kind = Literal["add", "start", "stop", "restart", "set", "mend", "remove", "backup", "restore"]
 
 # Who goes first when two jobs want the same stack or repository.
-PRIORITY: Mapping[str, int] = {"restore": 0, "add": 1, "start": 1, "stop": 1, "remove": 1, "backup": 3}
+PRIORITY: Mapping[str, int] = {
+    "restore": 0,
+    "add": 1,
+    "start": 1,
+    "stop": 1,
+    "restart": 1,
+    "set": 1,
+    "mend": 1,
+    "remove": 1,
+    "backup": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)

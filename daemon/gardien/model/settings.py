@@ -1,5 +1,6 @@
 """`gardien.yaml`: what the owner decided about the house. Closed: an unknown key is an error."""
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +20,14 @@ Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}\Z")]
 HostName = Annotated[str, StringConstraints(pattern=rf"^({HOST})\Z", max_length=253)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
-ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+ClockTime = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}\Z")]
+Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]  # by the machine's clock, also over midnight
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6} (KiB|MiB)/s\Z")]
+Url = Annotated[
+    str, StringConstraints(pattern=rf"^https?://({HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?\Z", max_length=250)
+]
+PlainPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z")]
 
 
 class Closed(BaseModel):
@@ -44,13 +52,15 @@ class Page(Closed):
     address: HostName = "127.0.0.1"
     port: Port = 8480
     names: tuple[HostName, ...] = ("localhost", "127.0.0.1")
+    published_as: HostName | None = None  # a name under which the house's door shows it to everybody who can reach that
 
 
 class Docker(Closed):
-    """The engine, and what the names of our Compose projects begin with."""
+    """The engine, what the names of our Compose projects begin with, and where the images of a registry come from."""
 
     socket: Folder = Path("/var/run/docker.sock")
     prefix: Name = "gardien"
+    mirrors: dict[str, str] = {}  # docker.io: registry.example:5000
 
 
 class Programs(Closed):
@@ -60,14 +70,33 @@ class Programs(Closed):
     docker: str = "docker"
 
 
-class LocalTarget(Closed):
+class _Target(Closed):
+    """What every target has."""
+
+    append_only: bool = False  # the owner's word: nothing is ever deleted from here
+    copy_of: Name | None = None  # the target that this one is filled from
+    compression: Literal["auto", "off", "max"] = "auto"
+    gentle: bool = False  # one core, for a machine that has better to do
+    upload_limit: dict[Hours, Rate] = {}  # 08:00-20:00: 500 KiB/s
+
+    def kib_per_second(self, at: time) -> int | None:
+        """How fast gardien may send to it at that time of the day; None: as fast as it goes."""
+        for hours, rate in self.upload_limit.items():
+            begin, end = (time.fromisoformat(each) for each in hours.split("-"))
+            if begin <= at < end or (end <= begin and (at >= begin or at < end)):
+                number, unit = rate.split()
+                return int(number) * (1024 if unit == "MiB/s" else 1)
+        return None
+
+
+class LocalTarget(_Target):
     """A folder on this machine or on a disk plugged into it."""
 
     kind: Literal["local"]
     folder: Folder
 
 
-class SftpTarget(Closed):
+class SftpTarget(_Target):
     """Any SSH server: a Storage Box, a colleague's NAS. Its host key is pinned here, never asked for."""
 
     kind: Literal["sftp"]
@@ -81,7 +110,26 @@ class SftpTarget(Closed):
     ]
 
 
-Target = Annotated[LocalTarget | SftpTarget, Field(discriminator="kind")]
+class S3Target(_Target):
+    """Object storage that speaks S3. Its key lies in `secrets/target-NAME.s3`."""
+
+    kind: Literal["s3"]
+    endpoint: Url
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{1,62}\Z")]
+    folder: PlainPath = "gardien"  # within the bucket
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")] = "us-east-1"
+    ca: Folder | None = None  # whose certificate to trust, in place of the public authorities
+
+
+class RestTarget(_Target):
+    """restic's own rest-server. Its login lies in `secrets/target-NAME.rest`."""
+
+    kind: Literal["rest"]
+    url: Url
+    ca: Folder | None = None
+
+
+Target = Annotated[LocalTarget | SftpTarget | S3Target | RestTarget, Field(discriminator="kind")]
 
 
 class Backup(Closed):
@@ -110,6 +158,8 @@ class Settings(Closed):
     page: Page = Page()
     docker: Docker = Docker()
     programs: Programs = Programs()
+    proxy: str | None = None  # http://proxy.example:3128
+    no_proxy: tuple[str, ...] = ()
     images: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*_IMAGE\Z")], str] = {}
     targets: dict[Name, Target] = {}
     backup: Backup = Backup()
@@ -125,6 +175,15 @@ class Settings(Closed):
         """The daemon's unix socket: whoever may open it is logged in."""
         return self.folders.run / "gardien.sock"
 
+    @property
+    def around_proxy(self) -> tuple[str, ...]:
+        """What is never asked for through the proxy."""
+        return ("localhost", "127.0.0.1", "::1", *self.no_proxy)
+
     def passphrase(self, target: str) -> Path:
         """The 0600 file that holds the passphrase of `target`'s repository."""
         return self.secrets / f"target-{target}.passphrase"
+
+    def login(self, target: str) -> Path:
+        """The 0600 file of `NAME='value'` lines by which `target` lets gardien in: `target-NAME.s3`, `target-NAME.rest`."""
+        return self.secrets / f"target-{target}.{self.targets[target].kind}"

@@ -39,6 +39,8 @@ def _judge(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) 
         return "down", Words.of(N_("does not run"))
     if seen.job is not None and (unwell or not seen.answers):
         return "starting", Words.of(N_("is starting"))
+    if not stack.manifest.probes:
+        return _by_containers(seen.containers)
     if not seen.answers:
         return "starting", Words.of(N_("is starting"))
     if not unwell:
@@ -52,3 +54,16 @@ def _judge(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) 
     if seen.failures.get(name, 0) < probe.threshold and former is not None:
         return former.health, former.says
     return "ailing", answer.says
+
+
+def _by_containers(containers: Sequence[Container]) -> tuple[Health, Words]:
+    """All that can be said of a stack that does not tell how it is asked."""
+    ended = [container.service for container in containers if container.state != "running"]
+    if ended:
+        return "ailing", Words.of(N_("its service {service} does not run"), service=ended[0])
+    ill = [container.service for container in containers if container.health == "unhealthy"]
+    if ill:
+        return "ailing", Words.of(N_("its service {service} says that it is not well"), service=ill[0])
+    if any(container.health == "starting" for container in containers):
+        return "starting", Words.of(N_("is starting"))
+    return "well", Words.of(N_("runs"))

@@ -51,7 +51,7 @@ def backup(stack: Stack, target: str) -> Plan:
     )
 
 
-def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, Json]) -> Plan:
+def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, Json], leases: tuple[str, ...]) -> Plan:
     """A copy beside, verified, swapped in; what was there is kept until the new state is healthy, and a while after.
 
     `stack` is what is there now, None if nothing is. After a crash a restore goes on: without it there may be nothing.
@@ -101,29 +101,63 @@ def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, J
         kind="restore",
         subject=name,
         steps=steps,
-        leases=(f"stack:{name}", f"repository:{target}"),
+        leases=(*leases, f"repository:{target}"),
         onward="look",
         facts={"target": target} | facts,
     )
 
 
-def add(recipe: Recipe, settings: dict[str, Json], images: dict[str, Json]) -> Plan:
-    """A new stack, from its folder to an application that answers."""
+def _check() -> Step:
+    return Step("check", Words.of(N_("See that the disk, the ports and Docker are there")))
+
+
+def _images() -> Step:
+    return Step("images", Words.of(N_("See that the programs are here, fetch those that are not")))
+
+
+def _up(details: tuple[str, ...] = (), undo: Words | None = None) -> Step:
+    return Step("up", Words.of(N_("Start the application")), undo, details)
+
+
+def _gate() -> Step:
+    return Step("gate", Words.of(N_("Wait until the application itself says that it is well")))
+
+
+def _join(joined: tuple[str, ...]) -> tuple[Step, ...]:
+    return (Step("join", Words.of(N_("Make it known to the other applications")), details=joined),) if joined else ()
+
+
+def _down() -> Step:
+    undo = Words.of(N_("Start the application again as it was"))
+    return Step("down", Words.of(N_("Stop the application")), undo, ("docker compose down",))
+
+
+def add(
+    stack: Stack, settings: dict[str, Json], images: dict[str, Json], leases: tuple[str, ...], joined: tuple[str, ...]
+) -> Plan:
+    """A new stack, from its folder to an application that answers. Its programs are fetched before anything is made."""
+    setup = stack.manifest.setup
     return Plan(
         kind="add",
-        subject=recipe.name,
+        subject=stack.name,
         steps=(
-            Step("check", Words.of(N_("See that the disk, the ports and Docker are there"))),
+            _check(),
+            _images(),
             Step(
                 "write",
                 Words.of(N_("Write its settings, make its secrets and its folders")),
                 Words.of(N_("Take it off the list again and set its folder aside")),
             ),
-            Step("images", Words.of(N_("See that the programs are here, fetch those that are not"))),
-            Step("up", Words.of(N_("Start the application")), Words.of(N_("Stop the application"))),
-            Step("gate", Words.of(N_("Wait until the application itself says that it is well"))),
+            _up(undo=Words.of(N_("Stop the application"))),
+            _gate(),
+            *(
+                (Step("setup", Words.of(N_("Set it up")), details=tuple(action.words for action in setup)),)
+                if setup
+                else ()
+            ),
+            *_join(joined),
         ),
-        leases=(f"stack:{recipe.name}",),
+        leases=leases,
         onward="write",
         facts={"settings": settings, "images": images},
     )
@@ -134,11 +168,7 @@ def start(stack: Stack) -> Plan:
     return Plan(
         kind="start",
         subject=stack.name,
-        steps=(
-            Step("check", Words.of(N_("See that the disk is there"))),
-            Step("up", Words.of(N_("Start the application")), Words.of(N_("Stop the application"))),
-            Step("gate", Words.of(N_("Wait until the application itself says that it is well"))),
-        ),
+        steps=(_check(), _up(undo=Words.of(N_("Stop the application"))), _gate()),
         leases=(f"stack:{stack.name}",),
         onward="up",
     )
@@ -146,26 +176,94 @@ def start(stack: Stack) -> Plan:
 
 def stop(stack: Stack) -> Plan:
     """Stop a stack; it stays stopped until somebody starts it."""
+    undo = Words.of(N_("Start the application again as it was"))
     return Plan(
         kind="stop",
         subject=stack.name,
-        steps=(
-            Step("down", Words.of(N_("Stop the application")), Words.of(N_("Start the application again as it was"))),
-        ),
+        steps=(Step("down", Words.of(N_("Stop the application")), undo, ("docker compose stop",)),),
         leases=(f"stack:{stack.name}",),
         onward="down",
     )
 
 
-def remove(stack: Stack) -> Plan:
-    """Take a stack off the list. Its files and its backups stay."""
+def restart(stack: Stack) -> Plan:
+    """Stop and start what runs."""
+    return Plan(
+        kind="restart",
+        subject=stack.name,
+        steps=(
+            _check(),
+            Step("restart", Words.of(N_("Stop and start the application")), details=("docker compose restart",)),
+            _gate(),
+        ),
+        leases=(f"stack:{stack.name}",),
+        onward="restart",
+    )
+
+
+def mend(stack: Stack, drift: tuple[str, ...], leases: tuple[str, ...], joined: tuple[str, ...]) -> Plan:
+    """Make what runs what was set up, and known to those who should know it."""
+    return Plan(
+        kind="mend",
+        subject=stack.name,
+        steps=(
+            _check(),
+            _images(),
+            Step("write", Words.of(N_("Write its settings again"))),
+            _up(drift),
+            _gate(),
+            *_join(joined),
+        ),
+        leases=leases,
+        onward="write",
+    )
+
+
+def set_(
+    stack: Stack,
+    facts: dict[str, Json],
+    differences: tuple[str, ...],
+    leases: tuple[str, ...],
+    joined: tuple[str, ...],
+) -> Plan:
+    """Other settings for a stack: back to the former ones if it does not get well with them."""
+    write = Step(
+        "write",
+        Words.of(N_("Write its new settings")),
+        Words.of(N_("Put the former settings back")),
+        differences,
+    )
+    runs = stack.chosen.wanted == "running"
+    return Plan(
+        kind="set",
+        subject=stack.name,
+        steps=(_check(), _images(), write, *((_up(), _gate(), *_join(joined)) if runs else ())),
+        leases=leases,
+        onward=None,
+        facts=facts,
+    )
+
+
+def remove(stack: Stack, last_backup: Plan | None, leases: tuple[str, ...], *, with_data: bool) -> Plan:
+    """Take a stack off the list, after a last backup. Its backups stay, and its files unless the owner says otherwise.
+
+    `last_backup`: the plan of one, whose steps come first; a stack that is switched off is started for it.
+    """
+    first: tuple[Step, ...] = ()
+    onward = "down"
+    if last_backup is not None:
+        wake = () if stack.chosen.wanted == "running" else (_up(undo=Words.of(N_("Stop the application"))), _gate())
+        first = (*wake, *last_backup.steps)
+        leases = tuple(dict.fromkeys((*leases, *last_backup.leases)))
+        onward = last_backup.onward or onward
+    keep = Words.of(N_("Take it off the list; its files and its backups stay"))
+    gone = Words.of(N_("Take it off the list; its backups stay"))
+    wipe = Step("wipe", Words.of(N_("Delete its files and its secrets")), details=(str(stack.home),))
     return Plan(
         kind="remove",
         subject=stack.name,
-        steps=(
-            Step("down", Words.of(N_("Stop the application")), Words.of(N_("Start the application again as it was"))),
-            Step("forget", Words.of(N_("Take it off the list; its files and its backups stay"))),
-        ),
-        leases=(f"stack:{stack.name}",),
-        onward="down",
+        steps=(*first, _down(), Step("forget", gone if with_data else keep), *((wipe,) if with_data else ())),
+        leases=leases,
+        onward=onward,
+        facts=(dict(last_backup.facts) if last_backup is not None else {}) | {"with_data": with_data},
     )

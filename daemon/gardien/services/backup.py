@@ -14,7 +14,7 @@ from gardien.rules import plans
 from gardien.rules.good import why_not_good
 from gardien.services import disk, recipes
 from gardien.services.ports import World
-from gardien.services.runner import Do, Run, Runner
+from gardien.services.runner import Do, Run, Runner, Work
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.words import N_, Words
@@ -31,11 +31,19 @@ class Backups:
         self._runner = runner
         self._stacks = stacks
         self._targets = targets
-        runner.teach("backup", _Backup(world, stacks, targets))
+        self.work: Work = _Backup(world, stacks, targets)
+        runner.teach("backup", self.work)
 
     async def plan(self, stack: str) -> Plan:
-        """Raises NotFound."""
-        return plans.backup(await self._stacks.get(stack), self._targets.known(self._world.settings.backup.target))
+        """Raises NotFound, Refused for a stack that does not say what is to be saved of it."""
+        found = await self._stacks.get(stack)
+        if not found.recipe.kept:
+            raise Refused(
+                N_("{stack} is not backed up: its Compose file does not say what to save"),
+                N_("Write `x-gardien` into it, as docs/stacks.md shows."),
+                stack=stack,
+            )
+        return plans.backup(found, self._targets.known(self._world.settings.backup.target))
 
     async def create(self, stack: str) -> int:
         """Queue a backup; returns the job's number."""
@@ -108,7 +116,7 @@ class _Backup:
         world = self._world
         images = {
             service: {"image": image, "id": await world.engine.image_id(image)}
-            for service, image in (await world.compose.images(stack)).items()
+            for service, image in (await self._stacks.images(stack)).items()
         }
         account = {
             "format": SET_FORMAT,

@@ -66,7 +66,7 @@ class Calendar:
         """Every stack that is meant to run."""
         if self._world.settings.backup.target:
             for stack in await self._stacks.all():
-                if stack.chosen.wanted == "running":
+                if stack.chosen.wanted == "running" and stack.recipe.kept:
                     await self._back_up(stack.name)
 
     async def _back_up(self, stack: str) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from gardien.model.settings import Settings
 from gardien.services.backup import Backups
 from gardien.services.calendar import Calendar
+from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
+from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import Store
@@ -24,6 +26,8 @@ class House:
     store: Store
     runner: Runner
     stacks: Stacks
+    life: Life
+    door: Doorkeeper
     targets: Targets
     backups: Backups
     restores: Restores

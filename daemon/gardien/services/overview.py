@@ -1,5 +1,6 @@
 """Gathers what every face shows, from the store alone."""
 
+import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -36,8 +37,11 @@ class Overviews:
         newest = await self._world.store.snapshots(stack.name, most=1)
         good = await self._world.store.snapshots(stack.name, good_only=True, most=1)
         added = await self._added(stack.name)
-        late = stack.chosen.wanted == "running" and schedule.late(
-            good[0].taken if good else None, added, now, backup.late_after_hours
+        kept = stack.recipe.kept
+        late = (
+            kept
+            and stack.chosen.wanted == "running"
+            and schedule.late(good[0].taken if good else None, added, now, backup.late_after_hours)
         )
         return StackView(
             name=stack.name,
@@ -48,8 +52,15 @@ class Overviews:
             newest_good=good[0] if good else None,
             newest=newest[0] if newest else None,
             late=late,
-            next_backup=schedule.following(backup.at, now, self._zone) if backup.target else None,
+            next_backup=schedule.following(backup.at, now, self._zone) if backup.target and kept else None,
+            kept=kept,
+            drift=await self.drift(stack.name),
         )
+
+    async def drift(self, name: str) -> tuple[Words, ...]:
+        """What the watchman noted last."""
+        noted = await self._world.store.noted(drift_note(name))
+        return tuple(Words.from_json(each) for each in json.loads(noted)) if noted else ()
 
     async def _added(self, name: str) -> datetime | None:
         """When the stack was added, as far as we remember."""
@@ -76,3 +87,8 @@ class Overviews:
             recent=tuple(recent),
             alerts=tuple(alerts),
         )
+
+
+def drift_note(name: str) -> str:
+    """Under which key the store notes what of a stack is not as it was set up."""
+    return f"drift:{name}"

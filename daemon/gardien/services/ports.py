@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from gardien.model.health import Alert, Answer, Container, Disk, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Plan
@@ -183,7 +183,18 @@ class Compose(Protocol):
         """Run a command in a service's container; returns what it printed (or writes it to `output`, mode 0600)."""
         ...
 
-    async def logs(self, stack: Stack, lines: int = 200) -> str: ...
+    async def restart(self, stack: Stack) -> None:
+        """Restart what runs, as it is; what is stopped stays so."""
+        ...
+
+    async def hashes(self, stack: Stack) -> dict[str, str]:
+        """Service -> hash of its configuration, equal to `Container.config` of a container made from it.
+
+        "": it cannot be told beforehand, as for a service in another one's network namespace.
+        """
+        ...
+
+    async def logs(self, stack: Stack, lines: int = 200, service: str | None = None) -> str: ...
 
 
 class Engine(Protocol):
@@ -202,6 +213,20 @@ class Engine(Protocol):
         ...
 
     async def pull(self, image: str, progress: OnProgress) -> None: ...
+    async def facts(self) -> EngineFacts: ...
+    async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
+        """Put a service's running container on a network, where it is called by these names too.
+
+        Nothing happens if that is so already. False: there is no such network, or the service does not run.
+        """
+        ...
+
+    async def detach(self, project: str, service: str, network: str) -> None:
+        """Take a service's container off a network; it may be off already, and the network may be gone.
+
+        A stopped container cannot start while it is on a network that is gone.
+        """
+        ...
 
 
 class Probes(Protocol):
@@ -213,8 +238,23 @@ class Probes(Protocol):
 class Host(Protocol):
     """The machine itself."""
 
-    def disk(self, path: Path) -> Disk: ...
+    async def disk(self, path: Path) -> Disk:
+        """The file system that holds `path`; not `present` if that is not there, or does not answer for a while."""
+        ...
+
     def port_free(self, address: str, port: int) -> bool: ...
+    def cores(self) -> int: ...
+    def memory(self) -> int:
+        """Bytes."""
+        ...
+
+    def addresses(self) -> tuple[str, ...]:
+        """Those of this machine in its local network, IPv4 first; none of loopback, Docker, or a link alone."""
+        ...
+
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        """What the machine's resolver says a name's addresses are; () if it knows none."""
+        ...
 
 
 class Files(Protocol):
@@ -226,7 +266,10 @@ class Files(Protocol):
         ...
 
     async def copy_tree(self, source: Path, to: Path) -> None:
-        """Replace `to` by a copy of `source` (all or nothing), 0700 / 0600."""
+        """Replace `to` by a copy of `source` (all or nothing): 0755 folders and what may be executed, 0644 the rest.
+
+        Containers of any user read what is mounted of it; what is above it must keep other people out.
+        """
         ...
 
     async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
@@ -255,7 +298,7 @@ class Files(Protocol):
 class Shelf(Protocol):
     """Reads what the owner and the stacks' authors wrote. Raises BadInput with file, line, remedy of each fault."""
 
-    def recipes(self) -> list[str]:
+    async def recipes(self) -> list[str]:
         """Names of the stacks that can be added, shipped ones and the owner's own."""
         ...
 

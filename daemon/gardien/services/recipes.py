@@ -1,29 +1,47 @@
 """Carries out what a manifest says: actions in services, and waiting for the application's own word."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 
-from gardien.errors import NotHealthy
+from gardien.errors import GardienError, NotHealthy
 from gardien.model.health import Answer
 from gardien.model.manifest import Action, Expectation, Probe
 from gardien.model.stack import Stack
 from gardien.services.ports import World
-from gardien.words import N_
+from gardien.words import N_, Given
+
+log = logging.getLogger(__name__)
 
 ASK_EVERY = 0.5  # seconds between two questions while somebody waits for the answer
 
 
-async def carry_out(world: World, stack: Stack, actions: Sequence[Action]) -> None:
-    """Do `actions` in order. Raises the neighbour's error, or NotHealthy when a `wait` is in vain."""
+async def carry_out(world: World, stack: Stack, actions: Sequence[Action]) -> list[Given]:
+    """Do `actions` in order. Returns what is to be told of those that failed and may.
+
+    Raises the neighbour's error, or NotHealthy when a `wait` is in vain.
+    """
+    told: list[Given] = []
     for action in actions:
-        if action.exec_ is not None:
-            await world.compose.run_in(stack, action.exec_, action.argv, user=action.user, timeout=action.timeout)
-        elif action.wait is not None:
-            await _until(world, stack, action.wait, action.json_, action.timeout)
-        elif action.stop:
-            await world.compose.stop(stack, action.stop)
-        else:
-            await world.compose.start(stack, action.start)
+        try:
+            await _carry_out(world, stack, action)
+        except GardienError as error:
+            if action.or_say is None:
+                raise
+            log.warning("%s: %s: %s %s", stack.name, action.words, error, error.detail)
+            told.append(action.or_say.given)
+    return told
+
+
+async def _carry_out(world: World, stack: Stack, action: Action) -> None:
+    if action.exec_ is not None:
+        await world.compose.run_in(stack, action.exec_, action.argv, user=action.user, timeout=action.timeout)
+    elif action.wait is not None:
+        await _until(world, stack, action.wait, action.json_, action.timeout)
+    elif action.stop:
+        await world.compose.stop(stack, action.stop)
+    else:
+        await world.compose.start(stack, action.start)
 
 
 async def _until(world: World, stack: Stack, name: str, json: Mapping[str, bool | int | str], timeout: float) -> None:

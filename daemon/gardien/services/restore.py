@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gardien.errors import Damaged, NoSpace, NotFound
+from gardien.errors import Damaged, GardienError, NoSpace, NotFound
 from gardien.model.plan import Json, Plan
 from gardien.model.snapshot import Snapshot
-from gardien.model.stack import Stack
+from gardien.model.stack import Chosen, Stack
 from gardien.rules import plans
-from gardien.services import disk, recipes
+from gardien.services import disk, joins, recipes
 from gardien.services.backup import SET_FORMAT, owner_files, require_whole, tags
+from gardien.services.door import Doorkeeper
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.stacks import Stacks
@@ -24,23 +25,25 @@ HEADROOM = 64 * 1024 * 1024  # bytes a disk must have left after a restore
 class Restores:
     """Brings stacks back."""
 
-    def __init__(self, world: World, runner: Runner, stacks: Stacks, targets: Targets) -> None:
+    def __init__(self, world: World, runner: Runner, stacks: Stacks, targets: Targets, door: Doorkeeper) -> None:
         self._world = world
         self._runner = runner
         self._stacks = stacks
         self._targets = targets
-        runner.teach("restore", _Restore(world, stacks, targets))
+        runner.teach("restore", _Restore(world, stacks, targets, door))
 
     async def plan(self, stack: str, snapshot: str | None = None, new_disk: bool = False) -> Plan:
         """`snapshot` is an id or the beginning of one; None: the newest good one. Raises NotFound."""
         recipe = await self._stacks.recipe(stack)
         chosen = await self._world.shelf.chosen(stack)
         there = await self._world.files.exists(self._stacks.home(stack))
-        present = self._stacks.build(recipe, chosen) if chosen is not None and there else None
+        present = await self._stacks.build(recipe, chosen) if chosen is not None and there else None
         picked = await self._pick(stack, snapshot)
         target = picked.target if picked else self._targets.known(self._world.settings.backup.target)
         facts: dict[str, Json] = {"new_disk": new_disk, "snapshot": picked.id if picked else (snapshot or "")}
-        return plans.restore(recipe, present, target, facts)
+        known = present if present is not None else await self._stacks.build(recipe, chosen or Chosen())
+        leases = joins.leases(known, await self._stacks.all())
+        return plans.restore(recipe, present, target, facts, leases)
 
     async def _pick(self, stack: str, snapshot: str | None) -> Snapshot | None:
         """From memory; None leaves it to the repository, which remembers when we do not."""
@@ -58,10 +61,11 @@ class Restores:
 class _Restore:
     """How a stack comes back. Every step can be run again after a crash: what it would do may be half done already."""
 
-    def __init__(self, world: World, stacks: Stacks, targets: Targets) -> None:
+    def __init__(self, world: World, stacks: Stacks, targets: Targets, door: Doorkeeper) -> None:
         self._world = world
         self._stacks = stacks
         self._targets = targets
+        self._door = door
         self.do: Mapping[str, Do] = {
             "look": self._look,
             "fetch": self._fetch,
@@ -98,7 +102,7 @@ class _Restore:
         name = run.plan.subject
         recipe = await self._world.shelf.recipe(name, home / ".gardien" / "compose")
         chosen = await self._world.shelf.chosen_in(home / ".gardien" / "chosen.yaml")
-        return replace(self._stacks.build(recipe, chosen), home=home)
+        return replace(await self._stacks.build(recipe, chosen), home=home)
 
     async def _look(self, run: Run) -> None:
         world, name, target = self._world, run.plan.subject, run.text("target")
@@ -126,7 +130,7 @@ class _Restore:
             )
         files, size = await world.restic.contents(target, found[0].id)
         folder = world.settings.folders.data
-        free = world.host.disk(folder).free
+        free = (await world.host.disk(folder)).free
         if free < size + HEADROOM:
             raise NoSpace(
                 N_("{stack} needs {needed} GB on {folder}, and {free} GB are free: {missing} GB are missing"),
@@ -192,6 +196,7 @@ class _Restore:
                 had_home=await self._world.files.exists(self._stacks.home(stack.name)),
                 had_owner=[ours for ours, _ in owner_files(stack.name) if await self._world.files.exists(owner / ours)],
             )
+        await self._door.leave(stack)
         await self._world.compose.down(stack)
 
     async def _start_old(self, run: Run) -> None:
@@ -247,7 +252,9 @@ class _Restore:
             await self._world.compose.run_in(stack, load.exec_, load.argv, user=load.user, input_=source)
 
     async def _down_new(self, run: Run) -> None:
-        await self._world.compose.down(await self._new(run))
+        stack = await self._new(run)
+        await self._door.leave(stack)
+        await self._world.compose.down(stack)
 
     async def _start(self, run: Run) -> None:
         stack = await self._new(run)
@@ -255,7 +262,9 @@ class _Restore:
         await recipes.carry_out(self._world, stack, stack.manifest.restore.after)
 
     async def _gate(self, run: Run) -> None:
-        await recipes.patiently(self._world, await self._new(run))
+        stack = await self._new(run)
+        await recipes.patiently(self._world, stack)
+        await self._door.tend(opened=stack.name)
 
     async def _settle(self, run: Run) -> None:
         stack = await self._new(run)
@@ -270,6 +279,10 @@ class _Restore:
             taken=run.text("taken")[:16].replace("T", " "),
             files=int(str(run.facts["files"])),
         )
+        try:
+            joins.tell(run, await joins.connect(self._world, stack, await self._stacks.all()))
+        except GardienError as error:  # the stack is back; that another one does not know it yet undoes nothing
+            joins.tell(run, [error.says])
 
 
 def _before(path: Path, run: Run) -> Path:

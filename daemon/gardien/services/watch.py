@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gardien.errors import DockerDown
+from gardien.errors import DockerDown, GardienError
 from gardien.model.health import Answer, Container, StackHealth
 from gardien.model.job import Job
 from gardien.model.stack import Stack
 from gardien.rules import verdict
 from gardien.rules.health import Seen, health_of
 from gardien.services import disk, recipes
+from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
-from gardien.services.overview import Overviews
+from gardien.services.life import Life
+from gardien.services.overview import Overviews, drift_note
 from gardien.services.ports import World
 from gardien.services.stacks import Stacks
 from gardien.words import N_, Words
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 TICK = 5.0  # seconds between two looks at the engine
 SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
+COMPARE_EVERY = 900.0  # seconds between two comparisons of what runs with what was set up
 WRITE_EVERY = 60.0  # seconds after which an unchanged health is written again, so that its age stays true
 
 
@@ -37,18 +41,26 @@ class _Memory:
     containers: frozenset[str] = frozenset()
     up_since: datetime | None = None
     written: float = 0.0
+    compared: frozenset[str] = frozenset()
+    compared_at: float = float("-inf")
 
 
 class Watch:
     """Runs as one task for the daemon's life; `look` can be asked for at any time."""
 
-    def __init__(self, world: World, stacks: Stacks, overviews: Overviews, feed: Feed) -> None:
+    def __init__(  # noqa: PLR0917
+        self, world: World, stacks: Stacks, life: Life, door: Doorkeeper, overviews: Overviews, feed: Feed
+    ) -> None:
         self._world = world
         self._stacks = stacks
+        self._life = life
+        self._door = door
         self._overviews = overviews
         self._feed = feed
         self._memory: dict[str, _Memory] = {}
         self._settled_at = float("-inf")
+        self._docker_answered = False
+        self._limits_memory = True
         self._hurry = asyncio.Event()
         self._looking = asyncio.Lock()
 
@@ -72,6 +84,7 @@ class Watch:
             if topic == "job":
                 for memory in self._memory.values():
                     memory.asked.clear()
+                    memory.compared_at = float("-inf")
                 self._settled_at = float("-inf")
                 self._hurry.set()
 
@@ -86,6 +99,7 @@ class Watch:
             containers: list[Container] | None = await self._world.engine.containers([each.project for each in stacks])
         except DockerDown:
             containers = None
+        await self._greet_docker(containers is not None)
         leases = await self._world.store.leases()
         busy = {
             job.plan.subject: job.plan.kind
@@ -97,11 +111,39 @@ class Watch:
             *(self._health(stack, containers, former.get(stack.name), busy.get(stack.name)) for stack in stacks)
         )
         moved = await self._write(healths, former)
+        if containers is not None:
+            for stack in stacks:
+                if stack.name not in busy:
+                    try:
+                        await self._look_for_drift(stack, containers)
+                    except GardienError as error:
+                        log.warning("%s could not be compared with its settings: %s", stack.name, error)
         clock = asyncio.get_running_loop().time()
         if moved or clock - self._settled_at >= SETTLE_EVERY:
             self._settled_at = clock
             await self._look_at_disks()
             await self._settle_alerts(docker_answers=containers is not None)
+
+    async def _greet_docker(self, answers: bool) -> None:
+        """At our start, and whenever Docker was away: what is meant to run is started, should it not come by itself."""
+        if answers and not self._docker_answered:
+            self._limits_memory = (await self._world.engine.facts()).memory_limits
+            await self._life.bring_back()
+        self._docker_answered = answers
+
+    async def _look_for_drift(self, stack: Stack, containers: Sequence[Container]) -> None:
+        """When containers came or went, and now and then: asking Compose takes a while."""
+        memory = self._memory.setdefault(stack.name, _Memory())
+        clock = asyncio.get_running_loop().time()
+        present = frozenset(each.id for each in containers if each.project == stack.project)
+        if present == memory.compared and clock - memory.compared_at < COMPARE_EVERY:
+            return
+        memory.compared, memory.compared_at = present, clock
+        found = await self._stacks.drift(stack, containers) if stack.chosen.wanted == "running" and present else []
+        if tuple(found) != await self._overviews.drift(stack.name):
+            await self._world.store.note(drift_note(stack.name), json.dumps([each.as_json() for each in found]))
+            self._settled_at = float("-inf")
+            self._feed.changed("health")
 
     async def _health(
         self, stack: Stack, containers: Sequence[Container] | None, former: StackHealth | None, job: str | None
@@ -160,9 +202,9 @@ class Watch:
 
     async def _look_at_disks(self) -> None:
         folders = self._world.settings.folders
-        disks = [self._world.host.disk(folders.state)]
+        disks = [await self._world.host.disk(folders.state)]
         if await self._world.store.noted(disk.NOTE) is not None:  # before the first stack there is nothing to miss
-            data = self._world.host.disk(folders.data)
+            data = await self._world.host.disk(folders.data)
             disks = [data, *(each for each in disks if not data.present or each.device != data.device)]
         await self._world.store.set_disks(disks, self._world.clock())
 
@@ -174,7 +216,8 @@ class Watch:
         for job in await store.jobs(most=200):
             if job.over:
                 newest.setdefault((job.plan.kind, job.plan.subject), job)
-        owed = verdict.owed(await self._overviews.stacks(), disks, docker_answers, list(newest.values()))
+        house = verdict.of_memory_limits(self._limits_memory) + self._door.owed
+        owed = verdict.owed(await self._overviews.stacks(), disks, docker_answers, list(newest.values()), house)
         before = {alert.key: alert for alert in await store.alerts()}
         for each in owed:
             known = before.get(each.key)
