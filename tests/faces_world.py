@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gardien.adapters.store import SqliteStore
-from gardien.errors import NotFound, Refused
+from gardien.errors import BadInput, NoSpace, NotFound, Refused
 from gardien.model.health import Alert, Disk, Health, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepRecord, StepState
-from gardien.model.manifest import Text
+from gardien.model.manifest import Manifest, Text
 from gardien.model.overview import JobView, Overview, StackView
 from gardien.model.plan import Kind, Plan, Step
 from gardien.model.settings import Folders, Page, Settings
 from gardien.model.snapshot import Snapshot
+from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.rules.kinds import check_settings
 from gardien.services.feed import Feed
 from gardien.services.house import House
 from gardien.services.people import People
@@ -46,7 +48,72 @@ STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
     ),
     "start": (("up", N_("Start the application")),),
     "stop": (("down", N_("Stop the application")),),
+    "restart": (("restart", N_("Stop and start the application")),),
+    "mend": (("write", N_("Write its settings again")), ("up", N_("Start the application"))),
+    "set": (("write", N_("Write its new settings")), ("up", N_("Start the application"))),
+    "add": (
+        ("images", N_("See that the programs are here, fetch those that are not")),
+        ("write", N_("Write its settings, make its secrets and its folders")),
+        ("up", N_("Start the application")),
+        ("gate", N_("Wait until the application itself says that it is well")),
+    ),
+    "remove": (
+        ("final", N_("Save what changed since")),
+        ("down", N_("Stop the application")),
+        ("forget", N_("Take it off the list; its files and its backups stay")),
+    ),
 }
+DOOR = {"DOOR_DOMAIN": "home.arpa", "DOOR_SUFFIX": "", "DOOR_MODE": "home"}
+# Nobody's: made for these tests, self-signed, its key thrown away.
+CERTIFICATE = """-----BEGIN CERTIFICATE-----
+MIIBiTCCAS+gAwIBAgIURzXQzQhGuGKpw7kW7kfDQ+Q33kswCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOSG9tZSBvZiBhIHRlc3QwIBcNMjYxMTIyMDMyNzExWhgPMjEy
+NjEwMjkwMzI3MTFaMBkxFzAVBgNVBAMMDkhvbWUgb2YgYSB0ZXN0MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEjqq1D3kUMWMQxpM5PvDddOUPwycC6RkbfWGaWQp2
+oG31AKDf5SMvizNOmGuq36EKvGc/A6OlV+O4+LK0YTePL6NTMFEwHQYDVR0OBBYE
+FBrPrfyTriCwk2D2nLsbzXH5gq1hMB8GA1UdIwQYMBaAFBrPrfyTriCwk2D2nLsb
+zXH5gq1hMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgVz//+QeU
+FNw4TVQTyxfZtlNyTieSrQCl0mLrriK8q3wCIQC1lXeVggzKKhcEYn41Eeewsixm
+x4h1K9Qw5EH6aqGpSQ==
+-----END CERTIFICATE-----
+"""
+
+
+def question(kind: str, default: str, en: str, fr: str, **choices: tuple[str, str]) -> dict[str, object]:
+    """One of a stack's questions, as its manifest has it."""
+    meanings = {value: {"en": meaning[0], "fr": meaning[1]} for value, meaning in choices.items()}
+    return {"kind": kind, "default": default, "ask": {"en": en, "fr": fr}, "choices": meanings}
+
+
+QUESTIONS = {
+    "APP_DOMAIN": question("domain", "app.{DOOR_DOMAIN}", "Under which name it is opened", "Sous quel nom on l’ouvre"),
+    "APP_PORT": question("port", "8080", "Port on this machine", "Port sur cette machine"),
+    "APP_GUESTS": question(
+        "choice",
+        "closed",
+        "Who may come in",
+        "Qui peut entrer",
+        closed=("only those who have an account", "seulement ceux qui ont un compte"),
+        open=("whoever knows the address", "quiconque connaît l’adresse"),
+    ),
+    "APP_CONTACT": question("email", "", "Whom people may write to", "À qui l’on peut écrire"),
+}
+
+
+def recipe_of(name: str, title: str, summary: Text | None = None, *, kept: bool = True, **changes: object) -> Recipe:
+    """A stack's folder as it would be read, with questions of four kinds; `changes` are keys of its manifest."""
+    manifest = {
+        "format": 1,
+        "title": {"en": title, "fr": title},
+        "summary": (summary or Text(en="Something to work with.", fr="De quoi travailler.")).model_dump(),
+        "settings": QUESTIONS,
+        "probes": {"app": {"tcp": "app:80"}},
+        "backup": {"save": ["data"]},
+        **changes,
+    }
+    images = {"APP_IMAGE": "docker.io/example/app:1.2.3"}
+    services = {"app": "${APP_IMAGE:-docker.io/example/app:1.2.3}", "db": "${APP_IMAGE:-docker.io/example/app:1.2.3}"}
+    return Recipe(name, Path("/usr/share/gardien") / name, services, images, Manifest.model_validate(manifest), kept)
 
 
 def plan_of(kind: Kind, subject: str) -> Plan:
@@ -73,6 +140,14 @@ class World:
     jobs: dict[int, Job] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
+    recipes: dict[str, Recipe] = field(default_factory=dict)  # those that were added, and those that can be
+    chosen: dict[str, dict[str, str]] = field(default_factory=dict)
+    broken: dict[str, BadInput] = field(default_factory=dict)  # stacks that can be seen, and not be read
+    too_small: bool = False  # the machine, for whatever is added
+    no_backup: Refused | None = None  # why no last backup can be made
+    handed_out: set[str] = field(default_factory=set)
+    logs: str = ""  # what a stack's services printed last
+    root: str | None = None  # the house's root certificate
     done: list[tuple[str, ...]] = field(default_factory=list)
     house: House = field(init=False)
 
@@ -83,6 +158,8 @@ class World:
             store=self.store,
             runner=Runner(self),  # type: ignore[arg-type]
             stacks=Stacks(self),  # type: ignore[arg-type]
+            life=Life(self),  # type: ignore[arg-type]
+            door=Door(self),  # type: ignore[arg-type]
             targets=nobody,  # type: ignore[arg-type]
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]
@@ -104,8 +181,12 @@ class World:
         address: str | None = None,
         saved: timedelta | None = None,
         late: bool = False,
+        kept: bool = True,
+        drift: tuple[Words, ...] = (),
+        **manifest: object,
     ) -> StackView:
         """A stack, with a good backup `saved` ago."""
+        self.recipes[name] = recipe_of(name, title, summary, kept=kept, **manifest)
         good = self.add_snapshot(name, saved) if saved is not None else None
         view = StackView(
             name=name,
@@ -116,7 +197,9 @@ class World:
             newest_good=good,
             newest=good,
             late=late,
-            next_backup=self.now + timedelta(hours=17, minutes=18),
+            next_backup=self.now + timedelta(hours=17, minutes=18) if kept else None,
+            kept=kept,
+            drift=drift,
         )
         self.stacks.append(view)
         return view
@@ -236,24 +319,128 @@ class Stacks:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def require(self, name: str) -> None:
-        if name not in [stack.name for stack in self._world.stacks]:
+    def _added(self) -> list[str]:
+        return [stack.name for stack in self._world.stacks]
+
+    async def available(self) -> list[str]:
+        return sorted({*self._world.recipes, *self._world.broken})
+
+    async def recipe(self, name: str) -> Recipe:
+        if name in self._world.broken:
+            raise self._world.broken[name]
+        if name not in self._world.recipes:
+            raise NotFound(N_("there is no stack called {stack}"), stack=name)
+        return self._world.recipes[name]
+
+    async def build(self, recipe: Recipe, chosen: Chosen) -> Stack:
+        home = self._world.settings.folders.data / recipe.name
+        return Stack(recipe, chosen, f"gardien-{recipe.name}", home, DOOR, doorless=self._world.root is None)
+
+    async def all(self) -> list[Stack]:
+        return [await self.get(name) for name in self._added()]
+
+    async def get(self, name: str) -> Stack:
+        if name not in self._added():
             raise NotFound(N_("there is no stack called {stack} here"), stack=name)
+        return await self.build(self._world.recipes[name], Chosen(settings=self._world.chosen.get(name, {})))
+
+    async def derived(self, stack: Stack) -> Stack:
+        return replace(stack, given={**stack.given, "APP_CORES": "4"})
+
+    async def logs(self, name: str, lines: int = 200, service: str | None = None) -> str:
+        return self._world.logs or f"{service or 'all'}  | ready for {name}, {lines} lines\n"
+
+    async def first_login_once(self, name: str) -> dict[str, str] | None:
+        if name in self._world.handed_out:
+            return None
+        self._world.handed_out.add(name)
+        return {"address": f"https://{name}.home.arpa/", "APP_PASSWORD": "correct-horse-battery"}
+
+
+class Life:
+    """What is done to stacks: it is noted in `done`, and a job is there that does nothing."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stacks = Stacks(world)
 
     async def act(self, kind: Kind, name: str, *more: str) -> int:
-        self.require(name)
+        await self._stacks.get(name)
+        return await self._note(kind, name, *more)
+
+    async def _note(self, kind: Kind, name: str, *more: str) -> int:
         self._world.done.append((kind, name, *more))
         return await Runner(self._world).submit(plan_of(kind, name))
 
+    async def plan_add(self, name: str, settings: Mapping[str, str], *, anyway: bool = False) -> Plan:
+        check_settings(await self._stacks.recipe(name), settings)
+        if self._world.too_small and not anyway:
+            raise NoSpace(N_("{stack} needs {needs} MB on the disk"), N_("Make room."), stack=name, needs=9000)
+        return plan_of("add", name)
+
+    async def add(self, name: str, settings: Mapping[str, str], *, anyway: bool = False) -> int:
+        await self.plan_add(name, settings, anyway=anyway)
+        return await self._note("add", name, *(f"{key}={value}" for key, value in settings.items()), str(anyway))
+
+    async def plan_set(self, name: str, values: Mapping[str, str]) -> Plan:
+        stack = await self._stacks.get(name)
+        check_settings(stack.recipe, values)
+        if all(stack.settings[key] == value for key, value in values.items()):
+            raise Refused(N_("nothing would change for {stack}"), N_("Choose something else."), stack=name)
+        return plan_of("set", name)
+
+    async def set(self, name: str, values: Mapping[str, str]) -> int:
+        await self.plan_set(name, values)
+        return await self.act("set", name, *(f"{key}={value}" for key, value in values.items()))
+
     async def plan_stop(self, name: str) -> Plan:
-        self.require(name)
+        await self._stacks.get(name)
         return plan_of("stop", name)
 
     async def stop(self, name: str) -> int:
         return await self.act("stop", name)
 
+    async def plan_start(self, name: str) -> Plan:
+        await self._stacks.get(name)
+        return plan_of("start", name)
+
     async def start(self, name: str) -> int:
         return await self.act("start", name)
+
+    async def plan_restart(self, name: str) -> Plan:
+        await self._stacks.get(name)
+        return plan_of("restart", name)
+
+    async def restart(self, name: str) -> int:
+        return await self.act("restart", name)
+
+    async def plan_mend(self, name: str) -> Plan:
+        await self._stacks.get(name)
+        return plan_of("mend", name)
+
+    async def mend(self, name: str) -> int:
+        return await self.act("mend", name)
+
+    async def plan_remove(self, name: str, *, with_data: bool = False, last_backup: bool = True) -> Plan:
+        stack = await self._stacks.get(name)
+        if last_backup and stack.recipe.kept and self._world.no_backup is not None:
+            raise self._world.no_backup
+        plan = plan_of("remove", name)
+        return plan if last_backup and stack.recipe.kept else replace(plan, steps=plan.steps[1:])
+
+    async def remove(self, name: str, *, with_data: bool = False, last_backup: bool = True) -> int:
+        await self.plan_remove(name, with_data=with_data, last_backup=last_backup)
+        return await self.act("remove", name, str(with_data), str(last_backup))
+
+
+class Door:
+    """The house's door, as far as a face looks at it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def certificate(self) -> str | None:
+        return self._world.root
 
 
 class Backups:
@@ -269,7 +456,7 @@ class Backups:
         return plan_of("backup", stack)
 
     async def create(self, stack: str) -> int:
-        return await Stacks(self._world).act("backup", stack)
+        return await Life(self._world).act("backup", stack)
 
 
 class Restores:
@@ -282,7 +469,7 @@ class Restores:
         return plan_of("restore", stack)
 
     async def create(self, stack: str, snapshot: str | None = None, new_disk: bool = False) -> int:
-        return await Stacks(self._world).act("restore", stack, str(snapshot), str(new_disk))
+        return await Life(self._world).act("restore", stack, str(snapshot), str(new_disk))
 
 
 class Overviews:

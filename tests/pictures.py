@@ -14,15 +14,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from gardien.errors import BadInput, Refused
 from gardien.faces.server import serve
 from gardien.model.health import Disk
 from gardien.model.job import Progress
 from gardien.model.manifest import Text
-from gardien.model.settings import Page
+from gardien.model.settings import Page as PageSettings
 from gardien.words import N_, Words
-from tests.faces_world import GB, World, make_world
+from tests.faces_world import CERTIFICATE, GB, World, make_world, recipe_of
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -55,6 +56,36 @@ def furnish(world: World) -> None:
     world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
     for hours, subject in ((30.5, "nextcloud"), (6.55, "nextcloud"), (6.5, "notes")):
         world.add_job("backup", subject, "done", ago=timedelta(hours=hours))
+
+
+def live_on(world: World) -> None:
+    """What a life of stacks brings: one to add, one changed by hand, one that nobody saves, one that cannot be read."""
+    world.root = CERTIFICATE
+    needs = {"memory": 1200, "disk": 2500, "images": 1800}
+    world.recipes["meetings"] = recipe_of(
+        "meetings",
+        "Meetings",
+        Text(en="Video meetings, in place of Zoom or Teams.", fr="Réunions vidéo, à la place de Zoom ou de Teams."),
+        needs=needs,
+    )
+    world.broken["own"] = BadInput(
+        N_("cannot use {file}: there are mistakes in it"),
+        N_("Correct the lines that are listed, then try again."),
+        file="/etc/gardien/stacks/own/compose.yaml",
+        detail="/etc/gardien/stacks/own/compose.yaml:3: services.app: x-gardien is missing",
+    )
+    gone = Words.of(N_("the container of the service {service} is gone"), service="db")
+    notes = replace(world.stacks[1], drift=(gone,), address="https://notes.home.arpa/")
+    world.stacks[1] = notes
+    world.add_stack("wiki", "Wiki", kept=False, address="http://practice.local:8095/")
+    world.add_alert(
+        "drift:notes",
+        "notice",
+        Words.of(N_("{stack} runs otherwise than it was set up: {what}"), stack="Notes", what=gone),
+        Words.of(N_("If nobody meant it: `gardien stack mend {stack}`."), stack="notes"),
+        timedelta(minutes=12),
+    )
+    world.add_job("add", "notes", "done", ago=timedelta(minutes=20))
 
 
 def save(world: World) -> None:
@@ -109,7 +140,7 @@ async def opened(furnishings: tuple[object, ...]) -> AsyncIterator[World]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        async with make_world(Path(folder), MORNING, Page(port=port)) as world:
+        async with make_world(Path(folder), MORNING, PageSettings(port=port)) as world:
             for each in furnishings:
                 each(world)  # type: ignore[operator]
             async with serve(world.house):
@@ -152,7 +183,7 @@ async def for_readme(browser: Browser) -> None:
 async def everything(browser: Browser, folder: Path) -> None:
     """Every page, in both languages, light and dark, narrow and wide."""
     folder.mkdir(parents=True, exist_ok=True)
-    for mood, furnishings in (("good", (furnish, save)), ("bad", (furnish, worry))):
+    for mood, furnishings in (("good", (furnish, save)), ("bad", (furnish, worry)), ("life", (furnish, live_on))):
         async with opened(furnishings) as world:
             pages = {
                 "home": "/",
@@ -166,6 +197,20 @@ async def everything(browser: Browser, folder: Path) -> None:
             }
             if mood == "bad":
                 pages = {name: pages[name] for name in ("home", "stack", "job")}
+            if mood == "life":
+                pages = {
+                    "home": "/",
+                    "stack": "/stacks/notes",
+                    "unkept": "/stacks/wiki",
+                    "job": f"/jobs/{len(world.jobs)}",
+                    "offers": "/add",
+                    "add": "/add/meetings",
+                    "settings": "/stacks/notes/settings",
+                    "logs": "/stacks/notes/logs?service=app",
+                    "first-login": "/stacks/notes/first-login",
+                    "remove": "/stacks/nextcloud/remove",
+                    "certificate": "/certificate",
+                }
             for language in ("en", "fr"):
                 for scheme in ("light", "dark"):
                     for width in (320, 1280):
@@ -178,12 +223,53 @@ async def everything(browser: Browser, folder: Path) -> None:
                             wider = await page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
                             if wider:
                                 print(f"{mood} {name} {language} {width}: wider than the window")
+                        if mood == "life":
+                            await pressed(world, page, folder, f"{language}-{scheme}-{width}")
                         await context.clear_cookies()
                         if mood == "good":
                             for name, path in (("login", "/login"), ("link", "/login/abc")):
                                 await page.goto(address(world) + path)
                                 await page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png")
                         await context.close()
+
+
+async def pressed(world: World, page: Page, folder: Path, dress: str) -> None:
+    """The pages that a form leads to."""
+
+    async def press(name: str, path: str, *fill: tuple[str, str], button: str = "main form button") -> None:
+        await page.goto(address(world) + path)
+        for field, value in fill:
+            await page.fill(f"#{field}", value)
+        await page.locator(button).first.click()
+        await page.wait_for_load_state()
+        await page.screenshot(path=folder / f"life-{name}-{dress}.png", full_page=True)
+        if await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            print(f"life {name} {dress}: wider than the window")
+
+    await press("add-wrong", "/add/meetings", ("APP_PORT", "x"), ("APP_CONTACT", "nobody"))
+    await press("add-plan", "/add/meetings", ("APP_CONTACT", "praxis@example.org"))
+    world.too_small = True
+    await press("add-small", "/add/meetings")
+    world.too_small = False
+    await press("changes", "/stacks/notes/settings", ("APP_PORT", "8090"))
+    await press("unchanged", "/stacks/notes/settings")
+    world.handed_out.clear()
+    await press("first-login-shown", "/stacks/notes/first-login")
+    await press("first-login-again", "/stacks/notes/first-login")
+    await press("remove-wrong", "/stacks/notes/remove", ("confirm", "Notes"), button="main form.fields button")
+    world.no_backup = Refused(
+        N_("no last backup of {stack} can be made before it goes: {why}"),
+        N_("Set up a backup target, or remove it without: --no-backup."),
+        stack="notes",
+        why=Words.of(N_("cannot reach the backup target {target}"), target="box"),
+    )
+    await page.goto(f"{address(world)}/stacks/notes/remove")
+    await page.screenshot(path=folder / f"life-remove-unsaved-{dress}.png", full_page=True)
+    world.no_backup = None
+    await page.goto(f"{address(world)}/certificate")
+    for each in await page.locator("summary").all():
+        await each.click()
+    await page.screenshot(path=folder / f"life-certificate-open-{dress}.png", full_page=True)
 
 
 async def main() -> None:

@@ -25,9 +25,10 @@ from gardien.model.snapshot import Saved
 from gardien.model.stack import Recipe
 from gardien.services.house import House
 from gardien.services.ports import OnProgress
-from tests.fakes import FakeApp, FakeDocker, FakeFiles, FakeRestic, FakeShelf, neighbours
+from tests.fakes import FakeApp, FakeDocker, FakeFiles, FakeHost, FakeRestic, FakeShelf, neighbours
 from tests.world.box import free_port
 
+STACKS = ("demo", "gateway", "nextcloud")  # those that run here; all shipped ones can be seen
 COMPOSE = Path(__file__).parents[1] / "compose"
 
 
@@ -38,8 +39,10 @@ class Notebook(FakeApp):
     paused: bool = False
 
     def run(self, service: str, argv: Sequence[str], user: str | None, text: str) -> str:
-        if argv[-1] in ("pause", "resume"):
-            self.paused = argv[-1] == "pause"
+        if argv[-1] in ("pause", "resume", "--on", "--off"):
+            self.paused = argv[-1] in ("pause", "--on")
+        if argv[-1].endswith("healthy.sh"):
+            return json.dumps({"names without a valid certificate": ""})
         return "INSERT INTO notes VALUES ('a');\nCOMMIT;\n" if argv[-1] == "dump" else ""
 
     def page(self) -> tuple[int, bytes]:
@@ -76,8 +79,8 @@ class Shelf(FakeShelf):
 
     real: FileShelf
 
-    def recipes(self) -> list[str]:
-        return self.real.recipes()
+    async def recipes(self) -> list[str]:
+        return await self.real.recipes()
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
         return await self.real.recipe(name) if folder is None else await super().recipe(name, folder)
@@ -91,6 +94,7 @@ class Quiet:
     files: FakeFiles
     restic: SlowRestic
     docker: FakeDocker
+    host: FakeHost
     hold: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -116,7 +120,7 @@ async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     for folder in (settings.folders.run, settings.folders.state):
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     real = FileShelf(COMPOSE, settings.folders.owner, LocalFiles())
-    recipes = [await real.recipe(name) for name in real.recipes()]
+    recipes = [await real.recipe(name) for name in STACKS]
     fakes = neighbours(settings, recipes)
     fakes.docker.apps |= {recipe.name: Notebook() for recipe in recipes}
     shelf = Shelf(settings, fakes.files, recipes)
@@ -125,7 +129,7 @@ async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     try:
         restic = SlowRestic(settings, fakes.files, lambda: datetime.now(UTC))
         world = replace(fakes.world, store=store, restic=restic, shelf=shelf, clock=lambda: datetime.now(UTC))
-        quiet = Quiet(household(world), fakes.files, restic, fakes.docker)
+        quiet = Quiet(household(world), fakes.files, restic, fakes.docker, fakes.host)
         restic.hold = quiet.hold
         quiet.hold.set()
         async with serve(quiet.house):

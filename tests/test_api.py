@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gardien.errors import BadInput, DockerDown, GardienError
 from gardien.faces import api, present, wire
 from gardien.model.fault import Faults
 from gardien.words import Words
+from tests.faces_world import CERTIFICATE
 from tests.fakes import Leaf
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
@@ -111,9 +113,13 @@ async def test_a_stack_is_added_saved_lost_and_brought_back(demo: Client, quiet:
     assert (await demo.job("stacks/demo/stop"))["state"] == "done"
     assert (await demo.get("stacks/demo"))["wanted"] == "stopped"
     assert (await demo.job("stacks/demo/start"))["state"] == "done"
+    assert (await demo.job("stacks/demo/restart"))["state"] == "done"
+    assert ("gardien-demo", "app") in quiet.docker.restarted
     assert (await demo.job("stacks/demo/remove"))["state"] == "done"
     assert (await demo.get("stacks"))["stacks"] == []
-    assert [job["kind"] for job in (await demo.get("jobs?most=3"))["jobs"]] == ["remove", "start", "stop"]
+    assert [job["kind"] for job in (await demo.get("jobs?most=4"))["jobs"]] == ["remove", "restart", "start", "stop"]
+    assert len((await demo.get("snapshots?stack=demo"))["snapshots"]) == 2, "it was saved a last time"
+    assert quiet.files.leaves[note].text == "worth keeping"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,11 @@ async def test_a_stack_is_added_saved_lost_and_brought_back(demo: Client, quiet:
         ("stacks", {"name": "nextcloud"}),
         ("stacks/demo/start", {}),
         ("stacks/demo/stop", {}),
+        ("stacks/demo/restart", {}),
+        ("stacks/demo/mend", {}),
+        ("stacks/demo/set", {"settings": {"DEMO_PORT": "8124"}}),
         ("stacks/demo/remove", {}),
+        ("stacks/demo/remove", {"with_data": True, "no_backup": True}),
         ("backups", {"stack": "demo"}),
         ("restores", {"stack": "demo", "new_disk": True}),
     ],
@@ -184,21 +194,90 @@ async def test_a_watcher_is_let_go_when_the_daemon_stops(demo: Client, quiet: Qu
 async def test_what_can_be_added_and_what_it_asks(demo: Client, quiet: Quiet) -> None:
     own = quiet.house.settings.folders.owner / "stacks" / "broken"
     own.mkdir(parents=True)
-    (own / "compose.yaml").write_text("services: {app: {image: x}}\n")
+    (own / "compose.yaml").write_text("services: {app: {image: x}}\nx-gardien: {format: 1}\n")
     stacks = {each["name"]: each for each in (await demo.get("stacks/available"))["stacks"]}
     assert stacks["demo"]["added"] and not stacks["nextcloud"]["added"]
-    assert {"name": "DEMO_PORT", "kind": "port", "default": "8090", "ask": "Port on this machine"} in stacks["demo"][
-        "settings"
-    ]
-    assert "x-gardien is missing" in stacks["broken"]["error"]["detail"]
+    port = {"name": "DEMO_PORT", "kind": "port", "default": "8090", "ask": "Port on this machine", "choices": {}}
+    assert port in stacks["demo"]["settings"]
+    assert stacks["demo"]["kept"] is True
+    assert "compose.yaml:2: x-gardien" in stacks["broken"]["error"]["detail"]
+
+
+async def test_settings_are_changed_and_the_difference_is_shown_first(demo: Client, quiet: Quiet) -> None:
+    settings = {"DEMO_PORT": "8124"}
+    _, data = await demo.ask("POST", "stacks/demo/set", {"settings": settings, "dry_run": True})
+    steps = {step["name"]: step["details"] for step in data["plan"]["steps"]}
+    assert steps["write"] == ["DEMO_PORT: 8123 -> 8124"]
+    job = await demo.job("stacks/demo/set", {"settings": settings})
+    assert (job["state"], job["kind"]) == ("done", "set") and "settings" in job["title"]
+    one = await demo.get("stacks/demo")
+    assert one["settings"] == settings and one["address"] == "http://localhost:8124/"
+
+
+async def test_what_was_changed_by_hand_is_told_and_mended(demo: Client, quiet: Quiet) -> None:
+    assert (await demo.get("stacks/demo"))["drift"] == []
+    key = ("gardien-demo", "app")
+    by_hand = replace(quiet.docker.containers[key], id="by-hand", config="another")
+    quiet.docker.containers[key] = by_hand
+    await quiet.house.watch.look()
+    [drift] = (await demo.get("stacks/demo"))["drift"]
+    assert "app" in drift
+    assert "app" in (await demo.get("stacks", **{"Accept-Language": "fr"}))["stacks"][0]["drift"][0]
+    assert (await demo.job("stacks/demo/mend"))["state"] == "done"
+    await quiet.house.watch.look()
+    assert (await demo.get("stacks/demo"))["drift"] == []
+    assert quiet.docker.containers[key].config != "another"
+
+
+async def test_files_go_only_where_the_name_was_given(demo: Client, quiet: Quiet) -> None:
+    folder = Path((await demo.get("stacks/demo"))["folder"])
+    quiet.files.put(folder / "notes" / "note", Leaf("worth keeping", 0o600))
+    job = await demo.job("stacks/demo/remove", {"with_data": True, "confirm": "demo"})
+    assert job["state"] == "done", job
+    assert not quiet.files.beneath(folder)
+    [snapshot] = (await demo.get("snapshots?stack=demo"))["snapshots"]
+    assert snapshot["good"], "the last backup is there"
+
+
+async def test_a_machine_that_seems_too_small_can_be_overruled(client: Client, quiet: Quiet) -> None:
+    quiet.host.has_memory = 10**9
+    status, error = await client.refused("POST", "stacks", {"name": "nextcloud"})
+    assert (status, error["code"]) == (409, "refused") and "1000 MB" in error["says"]
+    assert (await client.job("stacks", {"name": "nextcloud", "anyway": True}))["state"] == "done"
+
+
+async def test_a_project_of_the_owner_s_own_says_that_it_is_not_saved(client: Client, quiet: Quiet) -> None:
+    own = quiet.house.settings.folders.owner / "stacks" / "wiki"
+    own.mkdir(parents=True)
+    (own / "compose.yaml").write_text("services: {app: {image: example/wiki:1}}\n")
+    offer = next(each for each in (await client.get("stacks/available"))["stacks"] if each["name"] == "wiki")
+    assert offer["kept"] is False and offer["settings"] == [] and offer["needs"] is None
+
+
+async def test_the_root_certificate(client: Client, quiet: Quiet) -> None:
+    assert await client.get("certificate") == {"certificate": None, "sha256": None}
+    ports = {"DOOR_HTTP_PORT": "8081", "DOOR_HTTPS_PORT": "8443"}
+    assert (await client.job("stacks", {"name": "gateway", "settings": ports}))["state"] == "done"
+    assert (await client.get("certificate"))["certificate"] is None, "not before it was opened"
+    door = await quiet.house.stacks.get("gateway")
+    assert door.manifest.door is not None
+    quiet.files.put(door.home / door.manifest.door.root, Leaf(CERTIFICATE, 0o644))
+    found = await client.get("certificate")
+    assert found["certificate"] == CERTIFICATE and re.fullmatch("([0-9A-F]{2}:){31}[0-9A-F]{2}", found["sha256"])
+    given = (await client.get("stacks/gateway"))["given"]
+    assert given["DOOR_SUFFIX"] == ":8443" and given["DOOR_MODE"] == "home"
 
 
 async def test_first_login_is_told_to_the_console(demo: Client) -> None:
-    assert await demo.get("stacks/demo/first-login") == {"address": "http://localhost:8123/"}
+    login = await demo.get("stacks/demo/first-login")
+    assert login == {"address": "http://localhost:8123/", "says": {}, "doorless": False}
 
 
 async def test_logs_are_text(demo: Client) -> None:
     assert (await demo.get("stacks/demo/logs?lines=2"))["logs"] == "app  | running"
+    assert (await demo.get("stacks/demo/logs?service=app"))["logs"] == "app  | running"
+    status, error = await demo.refused("GET", "stacks/demo/logs?service=--all")
+    assert status == 404 and "--all" in error["says"]
 
 
 async def test_targets(client: Client, quiet: Quiet) -> None:
@@ -270,6 +349,16 @@ async def test_a_browser_cannot_make_links_or_read_first_passwords(client: Clien
         ("POST", "backups", {"stack": "demo", "dry_run": "yes"}, 400, "bad-input", "dry_run must be true or false"),
         ("POST", "backups", [], 400, "bad-input", "not a JSON object"),
         ("POST", "jobs/1/cancel", {"x": 1}, 400, "bad-input", "x is not known here"),
+        ("POST", "stacks/none/restart", {}, 404, "not-found", "no stack called none"),
+        ("POST", "stacks/none/remove", {"with_data": True}, 404, "not-found", "no stack called none"),
+        ("POST", "stacks/demo/remove", {"with_data": True}, 400, "bad-input", "only if its name is typed: demo"),
+        ("POST", "stacks/demo/remove", {"with_data": True, "confirm": "Demo"}, 400, "bad-input", "name is typed: demo"),
+        ("POST", "stacks/demo/remove", {"with_data": "yes"}, 400, "bad-input", "with_data must be true or false"),
+        ("POST", "stacks/demo/set", {}, 400, "bad-input", "settings is missing"),
+        ("POST", "stacks/demo/set", {"settings": {"DEMO_PORT": "8123"}}, 409, "refused", "nothing would change"),
+        ("POST", "stacks/demo/set", {"settings": {"DEMO_PORT": "x"}}, 400, "bad-input", "a number from 1"),
+        ("POST", "stacks/demo/set", {"settings": {"DEMO_PORT": 1}}, 400, "bad-input", "DEMO_PORT must be text"),
+        ("POST", "stacks/demo/set", {"settings": {"DATA": "/"}}, 400, "bad-input", "has no setting DATA"),
     ],
 )
 async def test_what_is_wrong_is_told(
@@ -299,7 +388,7 @@ async def test_all_faults_at_once_each_by_name(demo: Client) -> None:
 
 async def test_the_asker_s_language(demo: Client) -> None:
     french = await demo.get("stacks/available", **{"Accept-Language": "fr-CA,fr;q=0.9,en;q=0.5"})
-    asked = {setting["ask"] for stack in french["stacks"] for setting in stack["settings"]}
+    asked = {setting["ask"] for stack in french["stacks"] for setting in stack.get("settings", ())}
     assert "Port sur cette machine" in asked
     _, error = await demo.refused("GET", "jobs/4711", **{"Accept-Language": "fr"})
     expected = present.translate("there is no job number {job}", "fr", job=4711)

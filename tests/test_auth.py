@@ -162,6 +162,13 @@ async def test_over_https_the_cookie_is_secure(world: World) -> None:
     assert response.cookies["gardien"]["secure"]
 
 
+async def test_nobody_else_is_believed_that_it_was_https(client: Client, world: World) -> None:
+    headers = {"Origin": origin(client), "X-Forwarded-Proto": "https"}
+    link = f"/login/{await world.house.people.link()}"
+    response = await client.post(link, headers=headers, allow_redirects=False)
+    assert response.status == 303 and not response.cookies["gardien"]["secure"]
+
+
 async def test_an_old_cookie_is_dead_after_logout(client: Client, world: World) -> None:
     old = await come_in(client, world)
     response = await post(client, "/logout")
@@ -277,7 +284,7 @@ async def test_looking_changes_nothing(client: Client, world: World) -> None:
             await status(client, "GET", path.replace("/login/abc", f"/login/{token}"))
     await status(client, "HEAD", f"/login/{token}")
     assert memory(world) == before
-    assert world.done == []
+    assert world.done == [] and world.handed_out == set()
 
 
 # -- threat 5: other names
@@ -412,6 +419,28 @@ async def test_whoever_may_open_the_socket_is_logged_in(tmp_path: Path, unused_t
                     assert response.status == 303
         assert not path.exists()
         assert world.done == [("start", "nextcloud")]
+
+
+async def test_another_unix_socket_is_no_login(tmp_path: Path, world: World) -> None:
+    """What the house's door speaks to is a unix socket, too: whoever comes by it has to sign in."""
+    runner = web.AppRunner(make_app(world.house))
+    await runner.setup()
+    path = tmp_path / "page.sock"
+    try:
+        await web.UnixSite(runner, path).start()
+        async with ClientSession(connector=UnixConnector(str(path))) as session:
+            async with session.get("http://localhost/", allow_redirects=False) as response:
+                assert (response.status, response.headers["Location"]) == (303, "/login")
+            async with session.post("http://localhost/api/v1/users/link", json={}) as response:
+                assert response.status == 403
+            # What comes there came over TLS: its own page is an https one, and its cookie goes nowhere else.
+            entry = f"http://localhost/login/{await world.house.people.link()}"
+            async with session.post(entry, headers={"Origin": "http://localhost"}) as response:
+                assert response.status == 403
+            async with session.post(entry, headers={"Origin": "https://localhost"}, allow_redirects=False) as response:
+                assert response.status == 303 and response.cookies["gardien"]["secure"]
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_socket_left_by_a_former_life_is_replaced(tmp_path: Path, unused_tcp_port: int) -> None:

@@ -1,14 +1,17 @@
 """The page as people meet it: a real browser, a real daemon, the Nextcloud stack behind it."""
 
 import re
+import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.world.box import Box
+from tests.world.box import Box, docker, free_port
 from tests.world.practice import fill
+from tests.world.visitor import Visitor
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 ARGS = [
@@ -117,7 +120,9 @@ def test_french_small_and_dark(nextcloud: Box, chromium: Browser) -> None:
     log_in(nextcloud, page)
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Tout fonctionne")
-    for path in ("", "stacks/nextcloud", "jobs", "account"):
+    paths = ["", "stacks/nextcloud", "jobs", "account", "add", "add/gateway", "certificate"]
+    paths += [f"stacks/nextcloud/{page}" for page in ("settings", "logs", "first-login", "remove")]
+    for path in paths:
         page.goto(f"http://localhost:{nextcloud.page_port}/{path}")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 320, f"/{path} is {wide} px wide: people would have to scroll sideways"
@@ -152,6 +157,109 @@ def test_a_restore_by_the_browser_alone_with_the_daemon_killed_in_the_middle(nex
     page.goto(f"http://localhost:{nextcloud.page_port}/jobs")
     page.get_by_role("link", name=re.compile("Nextcloud")).first.click()
     expect(page.locator("main")).to_contain_text("it answers", timeout=90_000)
+    context.close()
+
+
+def test_a_door_added_from_the_page_and_a_device_that_is_told_to_trust_it(nextcloud: Box, chromium: Browser) -> None:
+    context = chromium.new_context(locale="en-GB", accept_downloads=True)
+    page = context.new_page()
+    log_in(nextcloud, page)
+    home = f"http://localhost:{nextcloud.page_port}"
+    page.goto(f"{home}/certificate")
+    expect(page.locator("main")).to_contain_text("Your devices need nothing")
+    port = free_port()
+    page.goto(f"{home}/add")
+    page.get_by_role("link", name=re.compile("door", re.I)).first.click()
+    page.locator("#DOOR_HTTP_PORT").fill(str(free_port()))
+    page.locator("#DOOR_HTTPS_PORT").fill(str(port))
+    page.get_by_role("button", name="Show me what will happen").click()
+    expect(page.locator("main")).to_contain_text(f"Port for HTTPS {port}")
+    page.get_by_role("button", name="Add it now").click()
+    expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
+
+    page.goto(f"{home}/certificate")
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Download the root certificate").click()
+    root = Path(coming.value.path()).read_text()
+    assert coming.value.suggested_filename == "root.crt"
+    assert root == nextcloud.gardien("certificate").stdout
+    name = nextcloud.json("stack", "show", "nextcloud")["settings"]["NEXTCLOUD_DOMAIN"]
+    visitor = Visitor(port, root)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if visitor.ask(name, "/status.php").status == 200:
+                break
+        except (OSError, ssl.SSLError):
+            pass
+        assert time.monotonic() < deadline, nextcloud.logged()
+        time.sleep(0.5)
+    page.goto(f"{home}/stacks/nextcloud")
+    expect(page.locator("#address")).to_have_text(f"https://{name}:{port}/")
+    page.locator("#trust").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Make a device trust this house")
+    context.close()
+
+
+def test_a_life_by_the_page_alone(nextcloud: Box, chromium: Browser) -> None:
+    """Other settings, a log, the first password, a container that somebody took away: all without a terminal."""
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    log_in(nextcloud, page)
+    stack = f"http://localhost:{nextcloud.page_port}/stacks/nextcloud"
+    port = str(free_port())
+    page.goto(f"{stack}/settings")
+    page.locator("#NEXTCLOUD_PORT").fill(port)
+    page.get_by_role("button", name="Show me what changes").click()
+    expect(page.locator("ins")).to_contain_text(port)
+    page.get_by_role("button", name="Change it now").click()
+    expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
+    assert f"127.0.0.1:{port}->80/tcp" in docker("ps", "--filter", f"name={nextcloud.prefix}-nextcloud-app-1")
+
+    page.goto(f"{stack}/logs")
+    page.get_by_label("Part").select_option("redis")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".log")).to_contain_text("redis")
+
+    password = nextcloud.json("stack", "show", "nextcloud", "--first-login")["NEXTCLOUD_ADMIN_PASSWORD"]
+    page.goto(f"{stack}/first-login")
+    expect(page.locator("main")).not_to_contain_text(password)
+    page.get_by_role("button", name="Show me the first password").click()
+    expect(page.locator("main")).to_contain_text(password)
+    page.goto(f"{stack}/first-login")
+    page.get_by_role("button", name="Show me the first password").click()
+    expect(page.locator("main")).to_contain_text("only once")
+    expect(page.locator("main")).not_to_contain_text(password)
+
+    docker("rm", "--force", f"{nextcloud.prefix}-nextcloud-redis-1")
+    page.goto(stack)
+    expect(page.locator("main")).to_contain_text("The container of the service redis is gone", timeout=60_000)
+    page.get_by_role("button", name="Put it right").click()
+    expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
+    page.goto(stack)
+    expect(page.locator("main")).not_to_contain_text("changed it by hand", timeout=30_000)
+    page.get_by_role("button", name="Restart").click()
+    expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
+    context.close()
+
+
+def test_removed_by_the_page_with_a_last_backup_and_its_files(nextcloud: Box, chromium: Browser) -> None:
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    log_in(nextcloud, page)
+    before = len(nextcloud.json("backup", "list", "nextcloud"))
+    page.goto(f"http://localhost:{nextcloud.page_port}/stacks/nextcloud")
+    page.get_by_role("link", name="Remove…").click()
+    page.locator("#confirm").fill("Nextcloud")
+    page.get_by_role("button", name="Remove it and delete its files").click()
+    expect(page.get_by_role("alert")).to_contain_text("only if its name is typed")
+    assert (nextcloud.data / "nextcloud" / "html").is_dir()
+    page.locator("#confirm").fill("nextcloud")
+    page.get_by_role("button", name="Remove it and delete its files").click()
+    expect(page.locator(".note[role=status] strong")).to_contain_text("is gone with its files", timeout=120_000)
+    assert not (nextcloud.data / "nextcloud").exists()
+    backups = nextcloud.json("backup", "list", "nextcloud")
+    assert len(backups) == before + 1 and backups[0]["good"]
     context.close()
 
 

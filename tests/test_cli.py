@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from gardien.errors import DockerDown
 from gardien.faces import call, cli
 from gardien.model.settings import Settings
+from tests.faces_world import CERTIFICATE
 from tests.fakes import Leaf
 from tests.quiet_house import Running, running_house, short_folder, write_settings
 
@@ -82,6 +84,18 @@ class Person:
             ready, _, _ = select.select([self._master], [], [], 0.2)
             if ready and not self._take():
                 assert text in self.screen, f"{text!r} never came:\n{self.screen}"
+
+    def reads_again(self, text: str) -> None:
+        """Wait until `text` was on the screen a second time."""
+        deadline = time.monotonic() + PATIENCE
+        while self.screen.count(text) < 2:
+            assert time.monotonic() < deadline, f"{text!r} never came again:\n{self.screen}"
+            self.look()
+
+    def look(self) -> None:
+        """Take what came, if something did."""
+        if select.select([self._master], [], [], 0.2)[0]:
+            self._take()
 
     def types(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -218,10 +232,10 @@ def test_check_tells_every_mistake_and_needs_no_daemon(tmp_path: Path) -> None:
         config = write_settings(root, docker=nowhere, programs={"restic": "/bin/true", "docker": "/bin/true"})
         own = root / "owner" / "stacks" / "mine"
         own.mkdir(parents=True)
-        (own / "compose.yaml").write_text("services:\n  app: {image: x}\n")
+        (own / "compose.yaml").write_text("services:\n  app: {image: x}\nx-gardien: {format: 1}\n")
         done = gardien(config, "check", code=1)
         assert "ok" in done.stdout and "!!" in done.stdout
-        assert f"      {own}/compose.yaml:1: x-gardien is missing" in done.stdout
+        assert f"      {own}/compose.yaml:3: x-gardien" in done.stdout
         rows = {row["what"]: row for row in told(config, "check", code=1)}
         assert rows[f"settings {config}"]["ok"] and rows["stack nextcloud"]["ok"]
         assert rows["Docker"]["error"]["code"] == "docker-down"
@@ -274,8 +288,11 @@ def test_the_whole_story(house: Running) -> None:
     assert told(config, "stack", "show", "demo")["wanted"] == "stopped"
     assert "answers" in gardien(config, "stack", "start", "demo").stdout
     assert "app  | running" in gardien(config, "stack", "logs", "demo", "--lines", "2").stdout
-    jobs = told(config, "job", "list", "--most", "2")
-    assert [job["kind"] for job in jobs] == ["start", "stop"]
+    assert "app  | running" in gardien(config, "stack", "logs", "demo", "--service", "app").stdout
+    assert "It has: app." in gardien(config, "stack", "logs", "demo", "--service", "db", code=1).stderr
+    assert "answers" in gardien(config, "stack", "restart", "demo").stdout
+    jobs = told(config, "job", "list", "--most", "3")
+    assert [job["kind"] for job in jobs] == ["restart", "start", "stop"]
     assert "Done" in gardien(config, "job", "show", str(jobs[0]["id"])).stdout
     assert told(config, "stack", "remove", "demo")["state"] == "done"
     assert told(config, "stack", "list") == [] and note in house.quiet.files.leaves
@@ -288,6 +305,193 @@ def test_first_passwords_are_shown_at_the_end(house: Running) -> None:
     again = told(house.config, "stack", "show", "nextcloud", "--first-login")
     assert again["NEXTCLOUD_ADMIN_PASSWORD"] == password[1]
     assert password[1] not in gardien(house.config, "stack", "show", "nextcloud", "--json").stdout
+
+
+def test_settings_come_from_a_file_of_either_kind(house: Running) -> None:
+    file = house.root / "answers"
+    for text in ("# ours\nDEMO_PORT: 8123\n", "# ours\r\n\r\n  DEMO_PORT=8123 \r\n", "\ufeffDEMO_PORT: '8123'\n"):
+        file.write_text(text, "utf-8")
+        plan = told(house.config, "stack", "add", "demo", "--settings", str(file), "--dry-run")
+        assert plan["kind"] == "add", text
+    gardien(house.config, "stack", "add", "demo", "--settings", str(file), "--set", "DEMO_PORT=8124")
+    assert told(house.config, "stack", "show", "demo")["settings"] == {"DEMO_PORT": "8124"}, "--set goes before"
+    file.write_text("")
+    assert "no setting to change" in gardien(
+        house.config, "stack", "set", "demo", "--settings", str(file), code=2
+    ).stderr.replace("No", "no")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("NEXTCLOUD_PORT: 0\nNEXTCLOUD_DOMAIN: a b\nNEXTCLOUD_PROT: 1\n", ["1: NEXTCLOUD_PORT", "2", "3"]),
+        ("NEXTCLOUD_PORT=8080\nNEXTCLOUD_DOMAIN=a b\n", ["2: NEXTCLOUD_DOMAIN"]),
+        (
+            "NEXTCLOUD_PORT=8080\nwhat is this\nNEXTCLOUD_PORT=1\n",
+            ["2: this line is not NAME=VALUE", "3: NEXTCLOUD_PORT"],
+        ),
+        ("NEXTCLOUD_PORT:\n  - 1\n", ["1: NEXTCLOUD_PORT: this is not one value"]),
+        ("NEXTCLOUD_PORT: 1\nNEXTCLOUD_PORT: 2\n", ["2: NEXTCLOUD_PORT"]),
+        ("- NEXTCLOUD_PORT\n", ["1: this is not a list of `NAME: value`"]),
+        ("a: b: c\n", ["1: is not YAML"]),
+        ("? [x]\n: y\n", ["1: this is not one value"]),
+    ],
+)
+def test_mistakes_in_a_file_of_settings_are_told_with_their_lines(full: Running, text: str, lines: list[str]) -> None:
+    file = full.root / "answers"
+    file.write_text(text)
+    done = gardien(full.config, "stack", "add", "nextcloud", "--settings", str(file), code=2).stderr
+    for line in lines:
+        assert f"{file}:{line}" in done, done
+    error = told(full.config, "stack", "add", "nextcloud", "--settings", str(file), code=2)["error"]
+    assert [fault["line"] for fault in error["faults"]] == [int(line.partition(":")[0]) for line in lines]
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_2(full: Running) -> None:
+    nowhere = full.root / "nowhere"
+    assert (
+        f"Cannot read {nowhere}"
+        in gardien(full.config, "stack", "set", "demo", "--settings", str(nowhere), code=2).stderr
+    )
+    nowhere.write_bytes(b"\xff\xfe\x00")
+    assert (
+        f"Cannot read {nowhere}"
+        in gardien(full.config, "stack", "set", "demo", "--settings", str(nowhere), code=2).stderr
+    )
+
+
+def test_a_small_machine_is_told_with_its_figures_and_can_be_overruled(house: Running) -> None:
+    house.quiet.host.has_memory = 10**9
+    refused = gardien(house.config, "stack", "add", "nextcloud", code=1).stderr
+    assert "1000 MB" in refused and "--anyway" in refused
+    assert told(house.config, "stack", "list") == []
+    person = Person(house.config, "stack", "add", "nextcloud")
+    answer_all(person, "Add it all the same? [y/N]")
+    person.types("n\n")
+    assert person.ends() == 1
+    assert told(house.config, "stack", "list") == []
+    person = Person(house.config, "stack", "add", "nextcloud")
+    answer_all(person, "Add it all the same? [y/N]")
+    person.types("y\n")
+    assert person.ends() == 0
+    gardien(house.config, "stack", "remove", "nextcloud", "--no-backup")
+    gardien(house.config, "stack", "add", "nextcloud", "--anyway")
+
+
+def answer_all(person: Person, last: str) -> None:
+    """Take what is offered for every question, up to the last one."""
+    answered = 0
+    deadline = time.monotonic() + PATIENCE
+    while last not in person.screen:
+        assert time.monotonic() < deadline, person.screen
+        person.reads(": ")
+        asked = len(re.findall(r"\([A-Z][A-Z_]+\)( \[.*\])?: ", person.screen))
+        if asked > answered:
+            answered = asked
+            person.types("\n")
+        person.look()
+
+
+def test_settings_are_changed_after_the_difference_was_shown(house: Running) -> None:
+    gardien(house.config, "stack", "add", "demo", "--set", "DEMO_PORT=8123")
+    change = ("stack", "set", "demo", "--set", "DEMO_PORT=8124")
+    alone = gardien(house.config, *change, code=2).stderr
+    assert "nobody is here to agree" in alone and "--yes" in alone
+    dry = gardien(house.config, *change, "--dry-run").stdout
+    assert "DEMO_PORT: 8123 -> 8124" in dry and "if it fails: " in dry
+    for typed, code, port in (("n", 1, "8123"), ("y", 0, "8124")):
+        person = Person(house.config, *change)
+        person.reads("[y/N]")
+        assert "This changes:\n  DEMO_PORT: 8123 -> 8124\n" in person.screen
+        person.types(f"{typed}\n")
+        assert person.ends() == code
+        assert told(house.config, "stack", "show", "demo")["settings"] == {"DEMO_PORT": port}
+    assert "othing would change" in gardien(house.config, *change, "--yes", code=1).stderr
+    assert told(house.config, "stack", "set", "demo", "--set", "DEMO_PORT=8125", "--yes")["state"] == "done"
+    assert (
+        "a number from 1"
+        in gardien(house.config, "stack", "set", "demo", "--set", "DEMO_PORT=x", "--yes", code=2).stderr
+    )
+    assert "`gardien stack show demo`" in gardien(house.config, "stack", "set", "demo", code=2).stderr
+
+
+def test_what_was_changed_by_hand_is_listed_and_mended(house: Running) -> None:
+    gardien(house.config, "stack", "add", "demo")
+    docker, key = house.quiet.docker, ("gardien-demo", "app")
+    docker.containers[key] = replace(docker.containers[key], id="by-hand", config="another")
+    house.do(house.quiet.house.watch.look())
+    for shown in (gardien(house.config, "stack", "show", "demo").stdout, gardien(house.config, "status").stdout):
+        assert "does not run with the present settings" in shown
+    assert "gardien stack mend demo" in gardien(house.config, "stack", "show", "demo").stdout
+    mended = gardien(house.config, "stack", "mend", "demo").stdout
+    assert mended.index("! The container of the service app does not run") < mended.index("runs and answers")
+    house.do(house.quiet.house.watch.look())
+    assert "as it was set up" in gardien(house.config, "stack", "mend", "demo").stdout
+
+
+def test_removing_keeps_the_files_unless_the_name_is_typed(house: Running) -> None:
+    config = house.config
+    gardien(config, "target", "init", "box")
+    gardien(config, "stack", "add", "demo")
+    folder = house.root / "data" / "demo"
+    note = folder / "notes" / "note"
+    house.quiet.files.put(note, Leaf("worth keeping", 0o600))
+    alone = gardien(config, "stack", "remove", "demo", "--with-data", code=2).stderr
+    assert "`--confirm demo`" in alone and "nobody is here to agree" in alone
+    assert told(config, "stack", "remove", "demo", "--with-data", code=2)["error"]["code"] == "bad-input"
+    gardien(config, "stack", "remove", "demo", "--with-data", "--yes", code=2)
+    gardien(config, "stack", "remove", "demo", "--with-data", "--confirm", "Demo", code=2)
+    wrong = Person(config, "stack", "remove", "demo", "--with-data", "--yes")
+    wrong.reads("Type its name to go on")
+    assert str(folder) in wrong.screen and "will be deleted" in wrong.screen
+    wrong.types("y\n")
+    assert wrong.ends() == 2
+    unsure = Person(config, "stack", "remove", "demo")
+    unsure.reads("[y/N]")
+    assert "The files of demo and its backups stay where they are." in unsure.screen
+    unsure.types("\n")
+    assert unsure.ends() == 1
+    assert told(config, "stack", "list")[0]["name"] == "demo" and note in house.quiet.files.leaves
+
+    assert "still in" in gardien(config, "stack", "remove", "demo", "--no-backup").stdout
+    assert told(config, "backup", "list") == [] and note in house.quiet.files.leaves
+    gardien(config, "stack", "add", "demo")
+    sure = Person(config, "stack", "remove", "demo", "--with-data")
+    sure.reads("Type its name to go on")
+    sure.types("demo\n")
+    assert sure.ends() == 0
+    assert not house.quiet.files.beneath(folder) and len(told(config, "backup", "list")) == 1
+    gardien(config, "stack", "add", "demo")
+    gardien(config, "stack", "remove", "demo", "--with-data", "--confirm", "demo")
+    assert not house.quiet.files.beneath(folder)
+
+
+def test_the_root_certificate_is_printed_or_saved(house: Running, tmp_path: Path) -> None:
+    none = gardien(house.config, "certificate", code=1)
+    assert "no root certificate of its own" in none.stderr and none.stdout == ""
+    ports = ("--set", "DOOR_HTTP_PORT=8081", "--set", "DOOR_HTTPS_PORT=8443")
+    gardien(house.config, "stack", "add", "gateway", *ports)
+    door = house.do(house.quiet.house.stacks.get("gateway"))
+    house.quiet.files.put(door.home / door.manifest.door.root, Leaf(CERTIFICATE, 0o644))
+    printed = gardien(house.config, "certificate")
+    assert printed.stdout == CERTIFICATE and re.search("([0-9A-F]{2}:){31}[0-9A-F]{2}", printed.stderr)
+    file = tmp_path / "root.crt"
+    assert str(file) in gardien(house.config, "certificate", "--to", str(file)).stdout
+    assert file.read_text() == CERTIFICATE and file.stat().st_mode & 0o777 == 0o644
+    assert "annot write" in gardien(house.config, "certificate", "--to", str(tmp_path / "x" / "y"), code=2).stderr
+    assert told(house.config, "certificate")["certificate"] == CERTIFICATE
+
+
+def test_a_first_login_that_cannot_be_found_out_is_no_failure_of_adding(house: Running) -> None:
+    async def away(name: str) -> dict[str, str]:
+        raise DockerDown("Docker does not answer", "Start it.")
+
+    house.quiet.house.stacks.first_login = away  # type: ignore[method-assign]
+    done = gardien(house.config, "stack", "add", "demo")
+    assert "runs and answers" in done.stdout
+    assert "Docker does not answer" in done.stderr and "gardien stack show demo --first-login" in done.stderr
+    gardien(house.config, "stack", "remove", "demo", "--no-backup")
+    assert told(house.config, "stack", "add", "demo")["first_login"] is None
 
 
 def test_status_says_what_the_page_says(full: Running) -> None:
@@ -318,7 +522,7 @@ def test_what_is_refused_is_1(full: Running) -> None:
 def test_bad_answers_are_2_all_at_once(full: Running) -> None:
     sets = ["--set", "NEXTCLOUD_PORT=0", "--set", "NEXTCLOUD_DOMAIN=a b", "--set", "NEXTCLOUD_PROT=1"]
     done = gardien(full.config, "stack", "add", "nextcloud", *sets, code=2).stderr
-    assert "NEXTCLOUD_PORT must be a number" in done and "NEXTCLOUD_DOMAIN must be a host" in done
+    assert "NEXTCLOUD_PORT must be a number" in done and "NEXTCLOUD_DOMAIN must be a domain" in done
     assert "Did you mean “NEXTCLOUD_PORT”?" in done
     assert len(told(full.config, "stack", "add", "nextcloud", *sets, code=2)["error"]["faults"]) == 3
 
@@ -444,10 +648,28 @@ def test_progress_is_one_line_that_moves(full: Running) -> None:
 def test_adding_a_stack_asks_what_it_must_know(house: Running) -> None:
     person = Person(house.config, "stack", "add", "demo", LC_ALL="fr_FR.UTF-8")
     person.reads("Port sur cette machine (DEMO_PORT) [8090]:")
+    person.types("80800\n")
+    person.reads("DEMO_PORT doit être un nombre de 1 à 65535")
+    person.reads_again("Port sur cette machine (DEMO_PORT) [8090]:")
     person.types("8200\n")
     assert person.ends() == 0
     assert "http://localhost:8200/" in person.screen
     assert told(house.config, "stack", "show", "demo")["settings"] == {"DEMO_PORT": "8200"}
+
+
+def test_choices_are_explained_and_what_may_stay_empty_is_said(house: Running) -> None:
+    person = Person(house.config, "stack", "add", "gateway")
+    person.reads("(DOOR_MODE) [home]: ")
+    offer = next(each for each in told(house.config, "stack", "available") if each["name"] == "gateway")
+    for value, meaning in offer["settings"][0]["choices"].items():
+        assert re.search(rf"    {value} +{re.escape(meaning)}", person.screen)
+    person.types("house\n")
+    answer_all(person, "DOOR_MODE must be one of: home, internet")
+    empty = [setting for setting in offer["settings"] if not setting["default"]]
+    assert empty and f"({empty[0]['name']}): " in person.screen and "; or nothing" in person.screen
+    person.process.send_signal(signal.SIGINT)
+    assert person.ends() == 1
+    assert told(house.config, "stack", "list") == []
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
-from gardien.model.manifest import Manifest
+from gardien.model import manifest
+from gardien.model.manifest import Manifest, Setting
 from gardien.model.settings import Closed, Settings
+from gardien.rules.given import NO_DOOR
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +38,18 @@ def test_every_key_is_described(model: type[BaseModel], page: str) -> None:
     text = (ROOT / page).read_text()
     words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", text))))
     assert keys(model) - words - {"en", "fr"} == set()
+
+
+def test_every_kind_of_setting_and_of_derived_value_is_described() -> None:
+    rows = re.findall(r"(?m)^\| `([a-z]+)` \|", (ROOT / "docs" / "stacks.md").read_text())
+    derived = (manifest.FromCores, manifest.FromMemory, manifest.FromAddresses, manifest.FromMode)
+    of = [word for each in derived for word in get_args(each.model_fields["of"].annotation)]
+    assert {*get_args(Setting.model_fields["kind"].annotation), *of} <= set(rows)
+
+
+def test_what_a_stack_is_told_of_the_door_is_described() -> None:
+    text = (ROOT / "docs" / "stacks.md").read_text()
+    assert [name for name in NO_DOOR if f"`{name}`" not in text] == []
 
 
 def test_every_dependency_has_a_reason() -> None:

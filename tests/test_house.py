@@ -102,17 +102,6 @@ def test_rules_and_model_read_no_clock_and_touch_nothing() -> None:
             assert ".now(" not in path.read_text(), f"{name} reads the clock"
 
 
-def test_no_stack_is_named_in_python() -> None:
-    shipped = {folder.name for folder in (SOURCE.parents[1] / "compose").iterdir() if folder.is_dir()} - {"demo"}
-    for name, path in modules().items():
-        strings = {
-            node.value.lower()
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
-        }
-        assert not {stack for stack in shipped if stack in strings}, name
-
-
 def test_names_say_what_is_inside_and_files_fit_in_a_head() -> None:
     for name, path in modules().items():
         assert not {"utils", "helpers", "common", "const", "manager"} & set(name.split(".")), name

@@ -5,19 +5,21 @@ import gzip
 import logging
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
-from gardien.errors import TargetUnreachable
+from gardien.errors import BadInput, Refused, TargetUnreachable
 from gardien.faces import live
 from gardien.faces.screen import preferred, prose, web_address
 from gardien.faces.server import make_app
@@ -26,8 +28,8 @@ from gardien.model.job import Progress
 from gardien.model.manifest import Text
 from gardien.model.overview import Overview
 from gardien.words import N_, Words
-from tests.faces_world import GB, World, make_world
-from tests.pictures import FLAGS, come_in, furnish, opened, save, worry
+from tests.faces_world import CERTIFICATE, GB, World, make_world, question, recipe_of
+from tests.pictures import FLAGS, come_in, furnish, live_on, opened, save, worry
 
 Client = TestClient[web.Request, web.Application]
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'>&{{7*7}}"
@@ -95,6 +97,13 @@ class Reader(HTMLParser):
         return {attrs["href"] or "" for tag, attrs in self.tags if tag == "a"}
 
 
+async def answer(client: Client, path: str, status: int = 200, /, **data: str) -> Reader:
+    """Send a form that leads to a page, and read it."""
+    response = await press(client, path, **data)
+    assert response.status == status, await response.text()
+    return Reader(await response.text())
+
+
 async def read(client: Client, path: str, status: int = 200, language: str = "en") -> Reader:
     """Open a page."""
     async with client.get(path, headers={"Accept-Language": language}) as response:
@@ -110,7 +119,8 @@ async def test_an_empty_house_says_what_to_do(world: World, client: Client) -> N
     world.says = Words.of(N_("gardien is ready; no application has been added yet."))
     page = await read(client, "/")
     assert "Gardien is ready; no application has been added yet." in page.text
-    assert "sudo gardien stack add nextcloud" in page.text
+    assert "There is no application here yet." in page.text
+    assert "/add" in page.links()
     assert "Nothing was done yet." in page.text
 
 
@@ -233,8 +243,9 @@ async def test_a_stack_shows_its_backups(world: World, client: Client) -> None:
     assert "Does not count 3 files could not be read. 48,089" in page.text
     assert len([link for link in page.links() if "restore?snapshot=" in link]) == 8
     assert f"/stacks/nextcloud/restore?snapshot={world.snapshots[4].id}" not in page.links()
-    assert page.forms() == {"/language", "/stacks/nextcloud/backup"}
-    assert {"/stacks/nextcloud/stop", "/stacks/nextcloud/restore"} <= page.links()
+    assert page.forms() == {"/language", "/stacks/nextcloud/backup", "/stacks/nextcloud/restart"}
+    verbs = ("stop", "restore", "settings", "logs", "first-login", "remove")
+    assert {f"/stacks/nextcloud/{verb}" for verb in verbs} <= page.links()
 
 
 async def test_a_stack_without_backups_says_so(world: World, client: Client) -> None:
@@ -253,7 +264,7 @@ async def test_a_stopped_stack_can_be_started(world: World, client: Client) -> N
     assert "/stacks/notes/stop" not in page.links()
 
 
-@pytest.mark.parametrize("verb", ["backup", "start", "stop"])
+@pytest.mark.parametrize("verb", ["backup", "start", "stop", "restart", "mend"])
 async def test_a_button_starts_a_job_and_shows_it(world: World, client: Client, verb: str) -> None:
     world.add_stack("notes", "Notes")
     response = await press(client, f"/stacks/notes/{verb}")
@@ -295,6 +306,281 @@ async def test_a_restore_onto_a_new_disk_is_offered_where_the_old_one_is_missing
     assert "The disk is taken to be new." in page.text
     await press(client, "/stacks/nextcloud/restore", snapshot=world.snapshots[0].id, new_disk="1")
     assert world.done == [("restore", "nextcloud", world.snapshots[0].id, "True")]
+
+
+# -- adding one
+
+
+ANSWERS = {"APP_DOMAIN": "app.home.arpa", "APP_PORT": "8080", "APP_GUESTS": "closed", "APP_CONTACT": ""}
+
+
+def fields(page: Reader) -> dict[str, str]:
+    """What stands in a page's forms: texts, hidden values, and what is ticked."""
+    return {
+        attrs["name"] or "": attrs.get("value") or ""
+        for tag, attrs in page.tags
+        if tag == "input" and "name" in attrs and (attrs.get("type") not in ("radio", "checkbox") or "checked" in attrs)
+    }
+
+
+async def test_what_can_be_added_is_shown_with_what_it_takes(world: World, client: Client) -> None:
+    furnish(world)
+    live_on(world)
+    page = await read(client, "/add")
+    assert "Meetings Video meetings, in place of Zoom or Teams. It needs about 1.2 GB of memory, 2.5 GB" in page.text
+    assert {"/add/meetings"} == {link for link in page.links() if link.startswith("/add/")}, "others are here already"
+    assert "own Cannot use /etc/gardien/stacks/own/compose.yaml: there are mistakes in it." in page.text
+    assert "compose.yaml:3: services.app" in page.text
+    world.recipes.pop("meetings")
+    world.broken.clear()
+    assert "Everything that can be added is here already." in (await read(client, "/add")).text
+    assert (await client.get("/add/nothing")).status == 404
+
+
+async def test_a_stack_is_added_from_the_page(world: World, client: Client) -> None:
+    furnish(world)
+    live_on(world)
+    page = await read(client, "/add/meetings", language="fr")
+    asked = {name: value for name, value in fields(page).items() if name != "next" and name.isupper()}
+    assert asked == ANSWERS
+    assert "Qui peut entrer" in page.text and "quiconque connaît l’adresse" in page.text
+    required = {attrs["name"] for tag, attrs in page.tags if tag == "input" and "required" in attrs}
+    assert required == {"APP_DOMAIN", "APP_PORT"}, "what is empty by default may stay empty"
+
+    plan = await answer(client, "/add/meetings", **ANSWERS | {"APP_PORT": " 8123 ", "APP_GUESTS": "open"})
+    assert "Add Meetings?" in plan.text and "Port on this machine 8123" in plan.text
+    assert "Who may come in whoever knows the address Whom people may write to empty" in plan.text
+    assert "What will happen 1 See that the programs are here" in plan.text
+    assert world.done == [], "nothing is done before it was shown"
+
+    chosen = {name: value for name, value in fields(plan).items() if name.isupper()}
+    again = await answer(client, "/add/meetings", **chosen, back="1")
+    assert fields(again)["APP_PORT"] == "8123" and fields(again)["APP_GUESTS"] == "open"
+    response = await press(client, "/add/meetings", **chosen, go="1")
+    assert (response.status, response.headers["Location"]) == (303, f"/jobs/{len(world.jobs)}")
+    given = ["APP_DOMAIN=app.home.arpa", "APP_PORT=8123", "APP_GUESTS=open", "APP_CONTACT="]
+    assert world.done == [("add", "meetings", *given, "False")]
+
+
+async def test_wrong_answers_are_marked_each_where_it_stands(world: World, client: Client) -> None:
+    world.recipes["meetings"] = recipe_of("meetings", "Meetings")
+    wrong = ANSWERS | {"APP_PORT": "80800", "APP_CONTACT": "nobody", "APP_GUESTS": "some"}
+    page = await answer(client, "/add/meetings", 400, **wrong)
+    marked = {
+        attrs["name"]: attrs for tag, attrs in page.tags if tag == "input" and attrs.get("aria-invalid") == "true"
+    }
+    assert set(marked) == {"APP_PORT", "APP_CONTACT"}
+    assert "APP_PORT-wrong" in (marked["APP_PORT"]["aria-describedby"] or "")
+    assert fields(page)["APP_PORT"] == "80800", "what was typed is still there"
+    assert "APP_PORT must be a number" in page.text and "APP_GUESTS must be one of: closed, open" in page.text
+    assert (await press(client, "/add/meetings", **wrong, go="1")).status == 400
+    assert world.done == []
+
+
+async def test_a_machine_that_seems_too_small_can_be_overruled(world: World, client: Client) -> None:
+    world.recipes["meetings"] = recipe_of("meetings", "Meetings")
+    assert "anyway" not in str((await read(client, "/add/meetings")).tags)
+    world.too_small = True
+    page = await answer(client, "/add/meetings", 400, **ANSWERS)
+    assert "Meetings needs 9000 MB on the disk." in page.text.replace("meetings", "Meetings")
+    assert "The machine will do: add it all the same" in page.text
+    wrong = await answer(client, "/add/meetings", 400, **ANSWERS | {"APP_PORT": "x"})
+    assert "The machine will do" not in wrong.text, "that would not help here"
+    plan = await answer(client, "/add/meetings", **ANSWERS, anyway="1")
+    assert fields(plan)["anyway"] == "1"
+    assert (await press(client, "/add/meetings", **ANSWERS, anyway="1", go="1")).status == 303
+    assert world.done[0][-1] == "True"
+
+
+async def test_what_cannot_be_opened_without_a_door_says_so(world: World, client: Client) -> None:
+    routes = [{"name": "APP_DOMAIN", "to": "app:80"}]
+    world.recipes["meetings"] = recipe_of("meetings", "Meetings", routes=routes)
+    assert "this house has no door yet." in (await read(client, "/add/meetings")).text
+    door = dict.fromkeys(("config", "page", "root"), "data") | dict.fromkeys(
+        ("domain", "http_port", "https_port", "email", "authority"), "APP_PORT"
+    )
+    commands = {"check": ["x"], "reload": ["x"]}
+    world.recipes["porch"] = recipe_of(
+        "porch", "Porch", door={**door, **commands, "service": "app", "mode": "APP_GUESTS"}
+    )
+    page = await read(client, "/add/meetings")
+    assert "Add the door first" in page.text and "/add/porch" in page.links()
+    world.root = CERTIFICATE
+    assert "this house has no door yet" not in (await read(client, "/add/meetings")).text
+
+
+# -- its settings
+
+
+async def test_settings_are_shown_compared_and_changed(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes")
+    world.chosen["notes"] = {"APP_PORT": "8100", "APP_GUESTS": "open"}
+    page = await read(client, "/stacks/notes/settings")
+    now = {name: value for name, value in fields(page).items() if name.isupper()}
+    assert now == ANSWERS | world.chosen["notes"]
+    assert "APP_CORES 4" in page.text and "APP_IMAGE docker.io/example/app:1.2.3" in page.text
+
+    page = await answer(client, "/stacks/notes/settings", **now | {"APP_PORT": "8200", "APP_GUESTS": "closed"})
+    assert "Port on this machine Now: 8100 Then: 8200" in page.text
+    assert "Now: whoever knows the address Then: only those who have an account" in page.text
+    assert "Under which name" not in page.text, "what stays is not shown"
+    assert world.done == []
+    then = {name: value for name, value in fields(page).items() if name.isupper()}
+    again = await answer(client, "/stacks/notes/settings", **then, back="1")
+    assert fields(again)["APP_PORT"] == "8200"
+    response = await press(client, "/stacks/notes/settings", **then, go="1")
+    assert (response.status, response.headers["Location"]) == (303, "/jobs/1")
+    assert world.done == [("set", "notes", "APP_PORT=8200", "APP_GUESTS=closed")]
+
+
+async def test_settings_that_are_wrong_or_the_same_change_nothing(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes")
+    page = await answer(client, "/stacks/notes/settings", 400, **ANSWERS, go="1")
+    assert "Nothing would change for notes." in page.text
+    page = await answer(client, "/stacks/notes/settings", 400, **ANSWERS | {"APP_DOMAIN": "-x", "APP_PORT": ""}, go="1")
+    assert "APP_DOMAIN must be a domain name" in page.text and fields(page)["APP_DOMAIN"] == "-x"
+    assert world.done == []
+
+
+# -- what is not as it should be
+
+
+async def test_what_is_never_backed_up_says_so_plainly(world: World, client: Client) -> None:
+    world.add_stack("wiki", "Wiki", kept=False)
+    for path in ("/", "/stacks/wiki"):
+        page = await read(client, path)
+        assert "Not backed up yet · gardien does not know what must be saved of it" in page.text
+        assert "Not saved yet" not in page.text and "Next backup" not in page.text
+        assert "/stacks/wiki/backup" not in page.forms()
+    page = await read(client, "/stacks/wiki")
+    assert "It is not backed up yet: gardien runs it" in page.text and "There is no backup yet" not in page.text
+    page = await read(client, "/stacks/wiki/remove")
+    assert "Delete its files" not in page.text and "no_backup" not in fields(page)
+
+
+async def test_what_was_changed_by_hand_is_told_and_put_right(world: World, client: Client) -> None:
+    furnish(world)
+    live_on(world)
+    home = await read(client, "/")
+    assert "Notes runs otherwise than it was set up: the container of the service db is gone." in home.text
+    assert "Put Notes right" in home.text and "/stacks/notes/mend" in home.forms()
+    page = await read(client, "/stacks/notes")
+    assert "Somebody may have changed it by hand. The container of the service db is gone. Put it right" in page.text
+    await press(client, "/stacks/notes/mend")
+    assert world.done == [("mend", "notes")]
+    page = await read(client, "/stacks/notes")
+    assert "The container of the service db is gone." in page.text and "/stacks/notes/mend" not in page.forms()
+    assert "mend" not in str((await read(client, "/stacks/nextcloud")).forms())
+
+
+async def test_logs_are_shown_of_all_or_of_one(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes")
+    page = await read(client, "/stacks/notes/logs")
+    assert "all | ready for notes, 300 lines" in page.text
+    options = [attrs for tag, attrs in page.tags if tag == "option"]
+    assert len(options) == 3
+    page = await read(client, "/stacks/notes/logs?service=db")
+    assert "db | ready for notes" in page.text
+    assert [tag for tag, attrs in page.tags if "selected" in attrs] == ["option"]
+
+
+# -- the first login
+
+
+async def test_the_first_password_is_shown_once_and_only_on_request(world: World, client: Client) -> None:
+    told = {"exec": "app", "argv": ["x"], "find": "x", "says": {"en": "The key to it", "fr": "La clé"}}
+    world.add_stack("notes", "Notes", address="https://notes.home.arpa/", first_login={"APP_PASSWORD": told})
+    job = world.add_job("add", "notes", "done")
+    assert "/stacks/notes/first-login" in (await read(client, f"/jobs/{job.id}")).links()
+    for _ in range(2):
+        page = await read(client, "/stacks/notes/first-login")
+        assert "correct-horse-battery" not in page.text and "Show me the first password" in page.text
+    page = await answer(client, "/stacks/notes/first-login")
+    assert "The key to it correct-horse-battery" in page.text and "Write this down now" in page.text
+    page = await answer(client, "/stacks/notes/first-login")
+    assert "correct-horse-battery" not in page.text
+    assert "only once" in page.text and "sudo gardien stack show notes --first-login" in page.text
+
+
+# -- removing one
+
+
+async def test_removing_says_what_stays_and_what_goes(world: World, client: Client) -> None:
+    furnish(world)
+    page = await read(client, "/stacks/nextcloud/remove")
+    assert "Remove Nextcloud? It is stopped and taken off the list. Its backups stay where they are." in page.text
+    assert "1 Save what changed since." in page.text and "Its files stay in /srv/gardien/nextcloud" in page.text
+    assert "The newest backup was made this morning at 02:41, 7 hours ago." in page.text or "ago." in page.text
+    assert "Type its name, nextcloud, to confirm" in page.text
+    assert world.done == []
+    await press(client, "/stacks/nextcloud/remove")
+    await press(client, "/stacks/nextcloud/remove", no_backup="1")
+    assert world.done == [("remove", "nextcloud", "False", "True"), ("remove", "nextcloud", "False", "False")]
+
+
+async def test_files_are_deleted_only_if_the_name_was_typed(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes")
+    assert "There is no backup of it: nothing of it would be left." in (await read(client, "/stacks/notes/remove")).text
+    for typed in ({}, {"confirm": ""}, {"confirm": "Notes"}, {"confirm": "notes "}):
+        page = await answer(client, "/stacks/notes/remove", 400, with_data="1", **typed)
+        assert "The files of notes are deleted only if its name is typed: notes." in page.text
+    assert world.done == []
+    response = await press(client, "/stacks/notes/remove", with_data="1", confirm="notes")
+    assert response.status == 303
+    assert world.done == [("remove", "notes", "True", "True")]
+
+
+async def test_where_no_last_backup_can_be_made_it_is_said_before(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes")
+    world.no_backup = Refused(N_("cannot reach the backup target {target}"), "", target="box")
+    page = await read(client, "/stacks/notes/remove")
+    assert "Cannot reach the backup target box." in page.text
+    assert "What will happen 1 Stop the application." in page.text
+    assert fields(page)["no_backup"] == "1"
+    assert (await press(client, "/stacks/notes/remove")).status == 409
+    assert world.done == []
+    await press(client, "/stacks/notes/remove", no_backup="1")
+    assert world.done == [("remove", "notes", "False", "False")]
+
+
+# -- the root certificate
+
+
+async def test_the_root_certificate_is_handed_out_with_how_to_install_it(world: World, client: Client) -> None:
+    page = await read(client, "/certificate")
+    assert "Your devices need nothing" in page.text and "/certificate/root.crt" not in page.links()
+    assert (await client.get("/certificate/root.crt")).status == 404
+    async with client.get("/api/v1/certificate") as response:
+        assert await response.json() == {"certificate": None, "sha256": None}
+
+    world.root = CERTIFICATE
+    async with client.get("/certificate/root.crt") as response:
+        assert (response.status, response.content_type) == (200, "application/x-x509-ca-cert")
+        assert await response.text() == CERTIFICATE
+    assert (await press(client, "/certificate/root.crt")).status == 405
+    mark = openssl_mark(CERTIFICATE)
+    async with client.get("/api/v1/certificate") as response:
+        assert await response.json() == {"certificate": CERTIFICATE, "sha256": mark}
+    for language, words in (
+        ("en", "Certificate Trust Settings|Trusted Root Certification Authorities|Always Trust|CA certificate|Firefox"),
+        ("fr", "Réglages des certificats|racines de confiance|Toujours approuver|certificat CA|Firefox"),
+    ):
+        page = await read(client, "/certificate", language=language)
+        assert "/certificate/root.crt" in page.links() and mark in page.text
+        for word in (*words.split("|"), "iPhone, iPad", "Android", "Windows", "Mac", "Linux"):
+            assert word in page.text, word
+    for path in ("/account", "/stacks/notes"):
+        world.stacks[:] = []
+        world.add_stack("notes", "Notes", address="https://notes.home.arpa/")
+        assert "/certificate" in (await read(client, path)).links(), path
+
+
+def openssl_mark(certificate: str) -> str:
+    """The fingerprint as another program tells it."""
+    argv = ["openssl", "x509", "-noout", "-fingerprint", "-sha256"]
+    return (
+        subprocess.run(argv, input=certificate, capture_output=True, text=True, check=True).stdout.strip().split("=")[1]
+    )
 
 
 # -- jobs
@@ -384,7 +670,10 @@ async def test_every_page_is_well_formed_in_every_mood(world: World, client: Cli
     world.add_job("restore", "gone", "undoing", at=2)
     world.add_job("start", "notes", "queued")
     worry(world)
+    live_on(world)
     paths = ["/", "/stacks/nextcloud", "/stacks/notes/stop", "/stacks/notes/restore", "/jobs", "/account"]
+    paths += ["/stacks/wiki", "/stacks/notes", "/add", "/add/meetings", "/certificate"]
+    paths += [f"/stacks/notes/{page}" for page in ("settings", "logs", "first-login", "remove")]
     paths += [f"/jobs/{number}" for number in world.jobs]
     for path in paths:
         page = await read(client, path, language=language)
@@ -457,7 +746,24 @@ async def test_text_stays_text(world: World, client: Client) -> None:
         "backup", "notes", "failed", says=Words.of("{x}", x=NASTY), remedy=Words.of("{x}", x=NASTY), detail=NASTY
     )
     running = world.add_job("start", "notes", "running")
-    for path in ("/", "/stacks/notes", "/jobs", f"/jobs/{failed.id}", f"/jobs/{running.id}", "/stacks/notes/stop"):
+    setting = question("choice", "x", NASTY, NASTY, x=(NASTY, NASTY))
+    wide = question("text", NASTY, NASTY, NASTY)
+    told = {"exec": "app", "argv": ["x"], "find": "x", "says": {"en": NASTY, "fr": NASTY}}
+    nasty = recipe_of(
+        "nasty",
+        NASTY,
+        Text(en=NASTY, fr=NASTY),
+        settings={"APP_CHOICE": setting, "APP_TEXT": wide},
+        first_login={"APP_PASSWORD": told},
+    )
+    world.recipes["nasty"] = nasty
+    world.recipes["notes"] = replace(nasty, name="notes", services={NASTY: "x"})
+    world.broken["broken"] = BadInput("{x}", "{x} `{x}`", detail=NASTY, x=NASTY)
+    world.logs = NASTY
+    paths = ["/", "/stacks/notes", "/jobs", f"/jobs/{failed.id}", f"/jobs/{running.id}", "/stacks/notes/stop"]
+    paths += ["/add", "/add/nasty", "/stacks/notes/settings", f"/stacks/notes/logs?service={quote(NASTY)}"]
+    paths += ["/stacks/notes/first-login", "/stacks/notes/remove"]
+    for path in paths:
         async with client.get(path) as response:
             html = await response.text()
         page = Reader(html)
@@ -465,6 +771,18 @@ async def test_text_stays_text(world: World, client: Client) -> None:
         assert "49" not in page.text, path
         assert not [attrs for tag, attrs in page.tags if tag == "img" or "onerror" in attrs], path
         assert not [link for link in page.links() if link.startswith("javascript")], path
+    forms: list[tuple[str, dict[str, str]]] = [
+        ("/add/nasty", {"APP_CHOICE": NASTY, "APP_TEXT": NASTY}),
+        ("/stacks/notes/settings", {"APP_TEXT": "other"}),
+        ("/stacks/notes/first-login", {}),
+        ("/stacks/notes/remove", {"with_data": "1", "confirm": NASTY}),
+    ]
+    for path, data in forms:
+        response = await press(client, path, **data)
+        html = await response.text()
+        page = Reader(html)
+        assert "<script>" not in html and "alert(1)" in html, path
+        assert not [attrs for tag, attrs in page.tags if tag == "img" or "onerror" in attrs], path
     for query in ("", "?stack=notes", f"?job={failed.id}"):
         async with client.get("/live" + query) as stream:
             assert b"<script>" not in await stream.content.readuntil(b"\n\n")
@@ -655,7 +973,9 @@ async def test_a_browser_watches_a_backup_to_its_end(browser: Browser) -> None:
         await page.get_by_role("heading", name="Something is being done").wait_for()
         assert await page.evaluate("document.activeElement.id") == "nextcloud-backup"
         aloud = page.locator("[role=status][sse-swap=said]")
-        assert await aloud.inner_text() == "Something is being done; all will be back in a moment."
+        await aloud.get_by_text("Something is being done; all will be back in a moment.", exact=True).wait_for(
+            state="attached"
+        )
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/jobs/4")
         await page.get_by_text("Waiting its turn").wait_for()
@@ -728,3 +1048,59 @@ async def test_everything_works_without_scripts(browser: Browser) -> None:
         await page.get_by_label("Mot de passe").fill("correct horse battery")
         await page.get_by_role("button", name="Entrer").click()
         await page.wait_for_url(f"{home}/")
+
+
+async def test_a_stack_is_added_and_removed_without_scripts(browser: Browser) -> None:
+    async with opened((furnish, live_on)) as world:
+        context = await browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+        page = await context.new_page()
+        home = f"http://127.0.0.1:{world.settings.page.port}"
+        await page.goto(f"{home}/login/{await world.house.people.link()}")
+        await page.get_by_role("button", name="Go in").click()
+        await page.goto(home)
+        await page.get_by_role("link", name="Add an application…").click()
+        await page.get_by_role("link", name="Add Meetings").click()
+        await page.get_by_label("Port on this machine").fill("99999")
+        await page.get_by_label("whoever knows the address").check()
+        await page.get_by_role("button", name="Show me what will happen").click()
+        await page.get_by_text("APP_PORT must be a number").wait_for()
+        await page.get_by_label("Port on this machine").fill("8123")
+        await page.get_by_role("button", name="Show me what will happen").click()
+        assert await wide(page) <= 320
+        await page.get_by_role("button", name="Add it now").click()
+        await page.wait_for_url("**/jobs/*")
+        given = ["APP_DOMAIN=app.home.arpa", "APP_PORT=8123", "APP_GUESTS=open", "APP_CONTACT="]
+        assert world.done == [("add", "meetings", *given, "False")]
+
+        await page.goto(f"{home}/stacks/notes")
+        await page.get_by_role("link", name="Settings…").click()
+        await page.get_by_label("Port on this machine").fill("8200")
+        await page.get_by_role("button", name="Show me what changes").click()
+        await page.get_by_role("button", name="Change it now").click()
+        assert world.done[1] == ("set", "notes", "APP_PORT=8200")
+        await page.goto(f"{home}/stacks/notes")
+        await page.get_by_role("link", name="Remove…").click()
+        await page.get_by_label("Type its name, notes, to confirm").fill("notes")
+        await page.get_by_role("button", name="Remove it and delete its files").click()
+        await page.wait_for_url("**/jobs/*")
+        assert world.done[2] == ("remove", "notes", "True", "True")
+
+
+async def wide(page: Page) -> int:
+    """How wide the page is, in pixels."""
+    width: int = await page.evaluate("document.documentElement.scrollWidth")
+    return width
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_no_page_is_wider_than_a_small_telephone(browser: Browser, language: str) -> None:
+    async with opened((furnish, live_on)) as world:
+        context = await come_in(world, browser, language, "dark", 320)
+        page = await context.new_page()
+        paths = ["/add", "/add/meetings", "/certificate", "/stacks/wiki"]
+        paths += [f"/stacks/notes{each}" for each in ("", "/settings", "/logs", "/first-login", "/remove")]
+        for path in paths:
+            await page.goto(f"http://127.0.0.1:{world.settings.page.port}{path}")
+            for each in await page.locator("main summary").all():
+                await each.click()
+            assert await wide(page) <= 320, path

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gardien.errors import BadInput, NotFound
-from gardien.faces import asked, wire
+from gardien.faces import asked, present, wire
 from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
 from gardien.faces.live import CLOSING
-from gardien.model.fault import Faults
 from gardien.model.overview import StackView
 from gardien.model.plan import Plan
+from gardien.model.stack import Chosen
 from gardien.services.house import House
 from gardien.words import N_
 
@@ -51,9 +51,10 @@ class Api:
         language = asked.language(request)
         added = {stack.name for stack in await self._house.stacks.all()}
         found: list[wire.Data] = []
-        for name in self._house.stacks.available():
+        stacks = self._house.stacks
+        for name in await stacks.available():
             try:
-                data = wire.recipe(await self._house.stacks.recipe(name), language)
+                data = wire.offer(await stacks.build(await stacks.recipe(name), Chosen()), language)
             except BadInput as error:
                 data = {"name": name, "error": wire.error(error, language)}
             found.append({**data, "added": name in added})
@@ -61,19 +62,30 @@ class Api:
 
     async def stack(self, request: web.Request) -> web.Response:
         """One stack."""
-        stack = await self._house.stacks.get(request.match_info["name"])
+        stack = await self._house.stacks.derived(await self._house.stacks.get(request.match_info["name"]))
         view = await self._view(stack.name)
         return web.json_response(wire.stack(view, stack, asked.language(request)))
 
     async def logs(self, request: web.Request) -> web.Response:
-        """What a stack's services printed last."""
-        lines = asked.number(request, "lines", 200)
-        return web.json_response({"logs": await self._house.stacks.logs(request.match_info["name"], lines)})
+        """What a stack's services printed last, or one of them."""
+        name, lines, service = (
+            request.match_info["name"],
+            asked.number(request, "lines", 200),
+            request.query.get("service"),
+        )
+        return web.json_response({"logs": await self._house.stacks.logs(name, lines, service)})
 
     async def first_login(self, request: web.Request) -> web.Response:
         """Address and first password of a stack: for the console alone."""
         asked.console_only(request)
-        return web.json_response(await self._house.stacks.first_login(request.match_info["name"]))
+        stack = await self._house.stacks.get(request.match_info["name"])
+        found = await self._house.stacks.first_login(stack.name)
+        return web.json_response(wire.first_login(found, stack, asked.language(request)))
+
+    async def certificate(self, request: web.Request) -> web.Response:
+        """The house's own root certificate; null where there is none."""
+        text = await self._house.door.certificate()
+        return web.json_response({"certificate": text, "sha256": present.fingerprint(text) if text else None})
 
     async def jobs(self, request: web.Request) -> web.Response:
         """The newest jobs."""
@@ -131,45 +143,51 @@ class Api:
 
     async def add(self, request: web.Request) -> web.Response:
         """Add a stack."""
-        body = await asked.fields(request, {"name": str}, {"settings": dict, "dry_run": bool})
-        settings = body.get("settings", {})
-        if faults := [
-            asked.fault(key, asked.SHAPES[str]) for key, value in settings.items() if not isinstance(value, str)
-        ]:
-            raise Faults(faults)
-        stacks = self._house.stacks
+        body = await asked.fields(request, {"name": str}, {"settings": dict, "anyway": bool, "dry_run": bool})
+        name, settings, anyway = body["name"], asked.texts(body, "settings"), body.get("anyway", False)
+        life = self._house.life
         return await _answer(
-            request, body, lambda: stacks.plan_add(body["name"], settings), lambda: stacks.add(body["name"], settings)
+            request,
+            body,
+            lambda: life.plan_add(name, settings, anyway=anyway),
+            lambda: life.add(name, settings, anyway=anyway),
         )
 
     async def start(self, request: web.Request) -> web.Response:
         """Start a stopped stack."""
-        name, stacks = request.match_info["name"], self._house.stacks
-        return await _answer(
-            request,
-            await asked.fields(request, {}, DRY),
-            lambda: stacks.plan_start(name),
-            lambda: stacks.start(name),
-        )
+        return await _to_stack(request, self._house.life.plan_start, self._house.life.start)
 
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a stack."""
-        name, stacks = request.match_info["name"], self._house.stacks
-        return await _answer(
-            request,
-            await asked.fields(request, {}, DRY),
-            lambda: stacks.plan_stop(name),
-            lambda: stacks.stop(name),
-        )
+        return await _to_stack(request, self._house.life.plan_stop, self._house.life.stop)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """Restart a stack as it is."""
+        return await _to_stack(request, self._house.life.plan_restart, self._house.life.restart)
+
+    async def mend(self, request: web.Request) -> web.Response:
+        """Bring a stack's containers back to what its settings say."""
+        return await _to_stack(request, self._house.life.plan_mend, self._house.life.mend)
+
+    async def set(self, request: web.Request) -> web.Response:
+        """Change settings of a stack."""
+        body = await asked.fields(request, {"settings": dict}, DRY)
+        name, settings, life = request.match_info["name"], asked.texts(body, "settings"), self._house.life
+        return await _answer(request, body, lambda: life.plan_set(name, settings), lambda: life.set(name, settings))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Take a stack off the list; its files stay."""
-        name, stacks = request.match_info["name"], self._house.stacks
+        """Take a stack off the list after a last backup; `with_data` deletes its files, if its name is typed."""
+        optional = {"with_data": bool, "confirm": str, "no_backup": bool, "dry_run": bool}
+        body = await asked.fields(request, {}, optional)
+        name, with_data, life = request.match_info["name"], body.get("with_data", False), self._house.life
+        last_backup = not body.get("no_backup", False)
+        if with_data and not body.get("dry_run"):
+            asked.meant((await self._house.stacks.get(name)).name, body.get("confirm"))
         return await _answer(
             request,
-            await asked.fields(request, {}, DRY),
-            lambda: stacks.plan_remove(name),
-            lambda: stacks.remove(name),
+            body,
+            lambda: life.plan_remove(name, with_data=with_data, last_backup=last_backup),
+            lambda: life.remove(name, with_data=with_data, last_backup=last_backup),
         )
 
     async def back_up(self, request: web.Request) -> web.Response:
@@ -273,6 +291,7 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(STACK, api.stack),
         web.get(f"{STACK}/logs", api.logs),
         web.get(f"{STACK}/first-login", api.first_login),
+        web.get(f"{ROOT}/certificate", api.certificate),
         web.get(f"{ROOT}/jobs", api.jobs),
         web.get(JOB, api.job),
         web.get(f"{JOB}/watch", api.watch, allow_head=False),
@@ -281,6 +300,9 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{ROOT}/stacks", api.add),
         web.post(f"{STACK}/start", api.start),
         web.post(f"{STACK}/stop", api.stop),
+        web.post(f"{STACK}/restart", api.restart),
+        web.post(f"{STACK}/mend", api.mend),
+        web.post(f"{STACK}/set", api.set),
         web.post(f"{STACK}/remove", api.remove),
         web.post(f"{ROOT}/backups", api.back_up),
         web.post(f"{ROOT}/restores", api.restore),
@@ -290,6 +312,14 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{ROOT}/users/link", api.link),
         web.post(f"{ROOT}/users/password", api.password),
     ]
+
+
+async def _to_stack(
+    request: web.Request, plan: Callable[[str], Awaitable[Plan]], create: Callable[[str], Awaitable[int]]
+) -> web.Response:
+    """What needs to know nothing but whom it is done to."""
+    name = request.match_info["name"]
+    return await _answer(request, await asked.fields(request, {}, DRY), lambda: plan(name), lambda: create(name))
 
 
 async def _answer(

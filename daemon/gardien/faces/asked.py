@@ -63,6 +63,24 @@ async def fields(request: web.Request, required: Mapping[str, type], optional: M
     return data
 
 
+def texts(body: Body, field: str) -> Mapping[str, str]:
+    """An object of texts, empty if it was not sent. Raises `Faults`."""
+    found: Mapping[str, Any] = body.get(field, {})
+    if faults := [fault(key, SHAPES[str]) for key, value in found.items() if not isinstance(value, str)]:
+        raise Faults(faults)
+    return found
+
+
+def meant(name: str, typed: object) -> None:
+    """Raise BadInput unless the name of what is to be deleted was typed."""
+    if typed != name:
+        raise BadInput(
+            N_("the files of {stack} are deleted only if its name is typed: {stack}"),
+            N_("Nothing was done. Type the name exactly, or remove it without deleting its files."),
+            stack=name,
+        )
+
+
 def fault(field: str, says: str, remedy: Words | None = None) -> Fault:
     """A mistake in one field of what was sent."""
     return Fault((field,), Words.of(says, field=field), remedy or Words.of(N_("Correct the request.")))

@@ -69,9 +69,13 @@ def _hash(token: str) -> str:
 
 
 def over_socket(request: web.Request) -> bool:
-    """Whether the request came by the unix socket: its file's permissions are the login."""
+    """Whether the request came by the console's unix socket: its file's permissions are the login.
+
+    By this one alone: whatever else listens on a unix socket is no login.
+    """
     link = request.get_extra_info("socket")
-    return link is not None and link.family == socket.AF_UNIX
+    ours = str(request.app[HOUSE].settings.socket)
+    return link is not None and link.family == socket.AF_UNIX and link.getsockname() == ours
 
 
 @web.middleware

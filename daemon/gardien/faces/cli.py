@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gardien import __version__
-from gardien.errors import BadInput, Refused
+from gardien.errors import BadInput, NotFound
 from gardien.faces.cli_stacks import stack
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
@@ -100,17 +100,14 @@ def restore(
     """Bring a stack back from a backup. The present state is kept until the restored one is well, and a week after."""
     what = {"stack": stack, "snapshot": snapshot, "new_disk": new_disk or None}
     if not (yes or dry_run):
-        from gardien.faces.terminal import listens  # noqa: PLC0415
-
-        if session.as_json or not listens():
+        if not session.listens:
             raise BadInput(
                 N_("a restore replaces the present state of {stack}, and nobody is here to agree"),
                 N_("Add --yes if that is meant, or --dry-run to see what it would do."),
                 stack=stack,
             )
         session.terminal.plan(session.daemon.post("restores", **what, dry_run=True)["plan"])
-        if not session.ask(session.terminal.tr(N_("Do this?"))):
-            raise Refused(N_("nothing was done"))
+        session.agree()
     session.finish(session.start("restores", **what, dry_run=dry_run, no_wait=no_wait))
 
 
@@ -225,6 +222,36 @@ def password(session: Session, user: str) -> None:
 
 
 # -- the machine itself
+
+
+@main.command()
+@click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
+@answers
+def certificate(session: Session, file: Path | None) -> None:
+    """The house's own root certificate, for devices that are to trust it. The page says how to install it on each."""
+    made = session.daemon.get("certificate")
+    if made["certificate"] is None:
+        raise NotFound(
+            N_("this house has no root certificate of its own, and its devices need none"),
+            N_("A house whose door is at home has one, once that door was added and has been opened."),
+        )
+    if file is not None:
+        _write(file, made["certificate"])
+    session.show(made, lambda _: click.echo(made["certificate"], nl=False) if file is None else None)
+    if not session.as_json:
+        if file is not None:
+            session.terminal.say(N_("The root certificate is in {file}."), file=str(file))
+        session.terminal.hint(N_("Its SHA-256 fingerprint: {fingerprint}"), fingerprint=made["sha256"])
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+        file.chmod(0o644)
+    except OSError as error:
+        raise BadInput(
+            N_("cannot write {file}: {why}"), N_("Name another file."), file=str(file), why=error.strerror or str(error)
+        ) from error
 
 
 @main.command()

@@ -96,25 +96,25 @@ async def stack_page(request: web.Request) -> web.Response:
 
 async def back_up(request: web.Request) -> web.Response:
     """Start a backup."""
-    raise _to_job(await request.app[HOUSE].backups.create(request.match_info["name"]))
+    raise to_job(await request.app[HOUSE].backups.create(request.match_info["name"]))
 
 
 async def start(request: web.Request) -> web.Response:
     """Start a stopped stack."""
-    raise _to_job(await request.app[HOUSE].stacks.start(request.match_info["name"]))
+    raise to_job(await request.app[HOUSE].life.start(request.match_info["name"]))
 
 
 async def stop_page(request: web.Request) -> web.Response:
     """What stopping will mean, before it is done."""
     shown = await look(request)
     stack = shown.stack(request.match_info["name"])
-    plan = await request.app[HOUSE].stacks.plan_stop(stack.name)
+    plan = await request.app[HOUSE].life.plan_stop(stack.name)
     return request.app[SCREEN].page(request, "stop.html", **shown.context(), stack=stack, plan=plan)
 
 
 async def stop(request: web.Request) -> web.Response:
     """Stop a stack."""
-    raise _to_job(await request.app[HOUSE].stacks.stop(request.match_info["name"]))
+    raise to_job(await request.app[HOUSE].life.stop(request.match_info["name"]))
 
 
 async def restore_page(request: web.Request) -> web.Response:
@@ -145,7 +145,7 @@ async def restore(request: web.Request) -> web.Response:
     snapshot = form.get("snapshot")
     chosen = snapshot if isinstance(snapshot, str) and snapshot else None
     name = request.match_info["name"]
-    raise _to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form))
+    raise to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form))
 
 
 async def jobs_page(request: web.Request) -> web.Response:
@@ -194,6 +194,21 @@ async def choose_language(request: web.Request) -> web.Response:
     raise response
 
 
+async def certificate_page(request: web.Request) -> web.Response:
+    """How each device is told to trust this house."""
+    text = await request.app[HOUSE].door.certificate()
+    mark = present.fingerprint(text) if text else None
+    return request.app[SCREEN].page(request, "certificate.html", mark=mark)
+
+
+async def certificate(request: web.Request) -> web.Response:
+    """The house's own root certificate; with this type telephones and Firefox offer to install it."""
+    text = await request.app[HOUSE].door.certificate()
+    if text is None:
+        raise web.HTTPNotFound
+    return web.Response(body=text.encode(), content_type="application/x-x509-ca-cert")
+
+
 async def static(request: web.Request) -> web.Response:
     """A style sheet, a script, a picture."""
     return request.app[SCREEN].asset(request)
@@ -203,7 +218,7 @@ def _job(request: web.Request) -> int:
     return int(request.match_info["job"])
 
 
-def _to_job(job: int) -> web.HTTPSeeOther:
+def to_job(job: int) -> web.HTTPSeeOther:
     """On to watching it: reloading that page starts nothing again."""
     return web.HTTPSeeOther(f"/jobs/{job}")
 
@@ -222,6 +237,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/jobs", jobs_page),
         web.get(JOB, job_page),
         web.post(JOB + "/cancel", cancel),
+        web.get("/certificate", certificate_page),
+        web.get("/certificate/root.crt", certificate),
         web.post("/language", choose_language),
         web.get(r"/static/{name:[a-z0-9/.-]+}", static),
     ]

@@ -1,6 +1,8 @@
 """Values into words: the one place where what gardien knows is said in the reader's language."""
 
+import hashlib
 import io
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -66,9 +68,26 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "add": N_("Setting up {stack}"),
         "start": N_("Starting {stack}"),
         "stop": N_("Switching off {stack}"),
+        "restart": N_("Restarting {stack}"),
+        "set": N_("Changing the settings of {stack}"),
+        "mend": N_("Putting {stack} right"),
         "remove": N_("Removing {stack}"),
         "backup": N_("Backup of {stack}"),
         "restore": N_("Restore of {stack}"),
+    }
+)
+# What an answer to a question of each kind looks like.
+ANSWER: Mapping[str, str] = MappingProxyType(
+    {
+        "host": N_("a name or an IP address"),
+        "port": N_("a number from 1 to 65535"),
+        "name": N_("letters, digits and . _ -"),
+        "text": N_("one line of text"),
+        "domain": N_("a host name, such as files.example.org"),
+        "email": N_("an e-mail address"),
+        "url": N_("an address that begins with https://"),
+        "addresses": N_("IP addresses, with commas between"),
+        "choice": N_("one of these:"),
     }
 )
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -167,6 +186,17 @@ def size(bytes_: float, language: str) -> str:
     return f"{format_decimal(value, format=shape, locale=language)}{NBSP}{name}"
 
 
+def needs(memory: float, disk: float, images: float, language: str) -> str:
+    """What a stack takes of the machine; all are bytes."""
+    return translate(
+        N_("It needs about {memory} of memory, {disk} on the disk to begin with, and {images} to be fetched."),
+        language,
+        memory=size(memory, language),
+        disk=size(disk, language),
+        images=size(images, language),
+    )
+
+
 def speed(per_second: float, language: str) -> str:
     """Bytes a second."""
     return f"{size(per_second, language)}/s"
@@ -257,6 +287,11 @@ def sentence(words: Words, language: str) -> str:
     """`say`, to stand alone: with a capital first and a full stop last."""
     said = capital(say(words, language).strip())
     return said + ("" if not said or said[-1] in ".!?…:" else ".")
+
+
+def fingerprint(certificate: str) -> str:
+    """The SHA-256 fingerprint of a PEM certificate, as devices show it: `3F:0A:…`."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest().hex(":").upper()
 
 
 def capital(text: str) -> str:

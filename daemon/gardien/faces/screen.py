@@ -112,6 +112,8 @@ class Screen:
             asset=self.address,
             moving="vendor/htmx-sse.min.js" in self._assets,
             job_title=partial(present.job_title, language=language),
+            say_needs=partial(present.needs, language=language),
+            ANSWER=present.ANSWER,
             HEALTH=present.HEALTH,
             SEVERITY=present.SEVERITY,
             JOB_STATE=present.JOB_STATE,

@@ -16,7 +16,7 @@ from aiohttp_session import session_middleware
 from yarl import URL
 
 from gardien.errors import BadInput, GardienError, PortTaken, unexpected
-from gardien.faces import api, auth, live, metrics, pages, wire
+from gardien.faces import api, auth, live, metrics, pages, stack_pages, wire
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import Screen
@@ -39,6 +39,7 @@ HEADERS = MappingProxyType(
         "Server": "gardien",
     }
 )
+LOOK_EVERY = 5.0  # seconds between two looks whether the door is there
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORM = "application/x-www-form-urlencoded"
 HTTP_WORDS = MappingProxyType(
@@ -53,9 +54,21 @@ HTTP_WORDS = MappingProxyType(
 )
 
 
+@web.middleware
+async def through_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What the house's door hands on came over TLS, from the address that it says: it sets that header anew."""
+    link = request.get_extra_info("socket")
+    if link is None or link.family != socket.AF_UNIX or over_socket(request):
+        return await handler(request)
+    visitor = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
+    return await handler(request.clone(scheme="https", remote=visitor or "door"))
+
+
 def names(page: Page) -> frozenset[str]:
     """The names under which the page may be called. An address of our own cannot be rebound, so it is one of them."""
     own = () if page.address in ("0.0.0.0", "::") else (page.address,)  # noqa: S104
+    if page.published_as is not None:
+        own = (*own, page.published_as)
     return frozenset(_bare(name) for name in (*page.names, *own, "127.0.0.1", "localhost"))
 
 
@@ -139,6 +152,7 @@ def make_app(house: House) -> web.Application:
     """All routes, behind all checks."""
     app = web.Application(
         middlewares=[
+            through_the_door,
             host_check(house.settings.page),
             say_errors,
             own_page_only,
@@ -150,7 +164,9 @@ def make_app(house: House) -> web.Application:
     app[SCREEN] = Screen(house.settings.language)
     app.on_response_prepare.append(_headers)
     live.prepare(app)
-    app.add_routes([*auth.routes(), *pages.routes(), *live.routes(), *api.routes(house), *metrics.routes(house)])
+    for routes in (auth.routes(), pages.routes(), stack_pages.routes(), live.routes(), api.routes(house)):
+        app.add_routes(routes)
+    app.add_routes(metrics.routes(house))
     return app
 
 
@@ -169,11 +185,34 @@ async def serve(house: House) -> AsyncIterator[None]:
         except OSError as error:
             raise _cannot_listen(page, error) from error
         await asyncio.to_thread(app[SCREEN].warm)
-        yield
+        publishing = asyncio.create_task(_publish(house, runner), name="publish")
+        try:
+            yield
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
     finally:
         await runner.cleanup()
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+async def _publish(house: House, runner: web.AppRunner) -> None:
+    """Listen where the house's door looks for the page, as soon as there is one; anew if that place was made anew."""
+    if house.settings.page.published_as is None:
+        return
+    site: web.SockSite | None = None
+    while True:
+        try:
+            path = await house.door.page_socket()
+            if path is not None and not await asyncio.to_thread(path.is_socket):
+                if site is not None:
+                    await site.stop()
+                site = web.SockSite(runner, _unix_socket(path))
+                await site.start()
+        except (GardienError, OSError):
+            log.exception("the page cannot be shown through the door")
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def _unix_socket(path: Path) -> socket.socket:

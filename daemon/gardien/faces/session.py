@@ -1,6 +1,7 @@
 """What every command of the terminal shares: its line to the daemon, its options, its exit codes."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gardien.errors import BadInput, GardienError
+from gardien.errors import BadInput, GardienError, Refused
 from gardien.faces.call import Daemon, NotRunning, Told, reach, spoken_here
 from gardien.words import N_
 
@@ -98,6 +99,16 @@ class Session:
         else:
             self.terminal.error(error)
         raise SystemExit(CODES.get(error.code, 1))
+
+    @property
+    def listens(self) -> bool:
+        """Whether a person sits there who can be asked."""
+        return not self.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+    def agree(self) -> None:
+        """Ask whether what was shown is meant. Raises Refused."""
+        if not self.ask(self.terminal.tr(N_("Do this?"))):
+            raise Refused(N_("nothing was done"))
 
     def ask(self, question: str) -> bool:
         """Whether the person agrees; anything but a yes is a no."""

@@ -1,7 +1,6 @@
 """How things look in a terminal: plain lines, tables of spaces, colour only beside a word that says the same."""
 
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -101,6 +100,8 @@ class Terminal:
             for stack in data["stacks"]:
                 if stack["health"]["health"] not in ("well", "stopped"):
                     click.echo(f"  {stack['name']}: {sentence(stack['health']['says'])}")
+                for drift in stack["drift"]:
+                    click.echo(f"  {stack['name']}: {sentence(drift)}")
         if data["disks"]:
             click.echo()
             table([(self.tr(N_("Disk")), self.tr(N_("Free"))), *(self._disk_row(disk) for disk in data["disks"])])
@@ -123,7 +124,10 @@ class Terminal:
     def _stack_row(self, stack: Data, now: datetime) -> Sequence[str]:
         health = stack["health"]
         good = stack["newest_good"]
-        saved = self.ago(good["taken"], now) if good else self.tr(N_("none yet"))
+        if not stack["kept"]:
+            saved = click.style(self.tr(N_("not backed up yet")), fg="yellow")
+        else:
+            saved = self.ago(good["taken"], now) if good else self.tr(N_("none yet"))
         if stack["late"]:
             saved += " " + click.style(self.tr(N_("(late)")), fg="red")
         state = click.style(health["state"], fg=HEALTH_COLOURS.get(health["health"]))
@@ -160,17 +164,78 @@ class Terminal:
         """One stack."""
         click.secho(f"{stack['title']}: {stack['summary']}", bold=True)
         health = stack["health"]
-        now = datetime.now(UTC)
         rows = [
             (self.tr(N_("State")), f"{health['state']}: {health['says']}"),
             (self.tr(N_("Address")), stack["address"] or ""),
-            (self.tr(N_("Newest good backup")), self._stack_row(stack, now)[2]),
+            (self.tr(N_("Newest good backup")), self._stack_row(stack, datetime.now(UTC))[2]),
             (self.tr(N_("Next backup")), self.date(stack["next_backup"])),
             (self.tr(N_("Files")), stack["folder"]),
-            *stack["settings"].items(),
-            *stack["images"].items(),
+            (self.tr(N_("Compose project")), stack["compose"]),
         ]
         table([row for row in rows if row[1]], head=False)
+        for heading, values in (
+            (N_("Settings"), stack["settings"]),
+            (N_("Worked out by gardien"), {**stack["given"], **stack["derived"]}),
+            (N_("Images"), stack["images"]),
+        ):
+            if values:
+                self._heading(heading)
+                table([(f"  {name}", value) for name, value in values.items()], head=False)
+        if not stack["kept"]:
+            click.echo()
+            self.say(
+                N_(
+                    "This is a Compose project of your own without `x-gardien`: gardien runs it and does not back "
+                    "it up. docs/stacks.md says what to add."
+                )
+            )
+        if stack["drift"]:
+            click.echo()
+            self.drift(stack)
+            self.say(N_("`gardien stack mend {stack}` brings it back to its settings."), stack=stack["name"])
+
+    def drift(self, stack: Data) -> None:
+        """What is not as it was set up."""
+        if not stack["drift"]:
+            self.say(N_("As far as gardien has seen, all of it is as it was set up."))
+        for each in stack["drift"]:
+            click.secho(f"! {sentence(each)}", fg="yellow")
+
+    def changes(self, plan: Data) -> None:
+        """What new settings change, and what is made anew for them."""
+        details = {step["name"]: step["details"] for step in plan["steps"]}
+        for text, step in (
+            (N_("This changes:"), "write"),
+            (N_("These services are made anew, and nobody can use them for a moment:"), "up"),
+        ):
+            if details.get(step):
+                self.say(text)
+                click.echo("".join(f"  {line}\n" for line in details[step]), nl=False)
+
+    def doorless(self, doors: Sequence[str]) -> None:
+        """It is opened by name, and no name leads anywhere yet; `doors` are the stacks that would be the door."""
+        self.say(N_("It is opened by its name, through the house’s door, and this house has no door yet."))
+        for name in doors:
+            self.say(N_("`gardien stack add {stack}` adds one."), stack=name)
+
+    def offer(self, stack: Data, doors: Sequence[str]) -> None:
+        """A stack that is about to be added, before its questions are asked."""
+        click.secho(f"{stack['title']}: {stack['summary']}", bold=True)
+        if stack["needs"]:
+            click.echo(present.needs(**stack["needs"], language=self.language))
+        if stack["doorless"]:
+            self.doorless(doors)
+        if stack["settings"]:
+            self.say(N_("Enter takes what stands in brackets."))
+
+    def question(self, setting: Data) -> None:
+        """What may be answered to a question, before it is asked."""
+        hint = self.tr(present.ANSWER[setting["kind"]])
+        if setting["default"] == "" and setting["kind"] != "choice":
+            hint = self.tr(N_("{what}; or nothing"), what=hint)
+        click.secho(f"\n  {hint}", dim=True)
+        if setting["choices"]:
+            table([(f"    {value}", meaning) for value, meaning in setting["choices"].items()], head=False)
 
     def jobs(self, jobs: Sequence[Data]) -> None:
         """Jobs, newest first."""
@@ -227,12 +292,16 @@ class Terminal:
 
     def first_login(self, login: Data) -> None:
         """Where a new stack is, and what opens it."""
-        keys = {name: value for name, value in login.items() if name != "address"}
         if "address" in login:
             self.say(N_("Open it at {address}"), address=login["address"])
+        elif login["doorless"]:
+            self.doorless([])
+        keys = [(name, value) for name, value in login.items() if name not in ("address", "says", "doorless")]
         if keys:
             self.say(N_("The first login; write it down, gardien shows it here only:"))
-            table([(f"  {name}", value) for name, value in keys.items()], head=False)
+            table([(f"  {name}", value) for name, value in keys], head=False)
+        for name, meaning in login["says"].items():
+            click.echo(f"{name}: {sentence(meaning)}")
 
     # -- a job under way
 
@@ -269,15 +338,10 @@ def table(rows: Iterable[Sequence[str]], head: bool = True) -> None:
     widths = [max(len(click.unstyle(row[column])) for row in lines) for column in range(len(lines[0]))]
     for number, row in enumerate(lines):
         cells = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
-        click.secho("  ".join(cells).rstrip(), bold=head and number == 0)
+        click.secho("  ".join(cells).rstrip(), bold=(head and number == 0) or None)
 
 
 def cut(text: str) -> str:
     """As much of `text` as fits on one line."""
     width = max(NARROW, shutil.get_terminal_size().columns - 1)
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def listens() -> bool:
-    """Whether a person sits there who can be asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

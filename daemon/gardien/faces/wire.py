@@ -15,10 +15,11 @@ from gardien.model.job import Job, Progress
 from gardien.model.overview import Overview, StackView
 from gardien.model.plan import Plan, Step
 from gardien.model.snapshot import Snapshot
-from gardien.model.stack import Recipe, Stack
+from gardien.model.stack import Stack
 from gardien.words import Words
 
 Data = dict[str, object]
+MB = 1_000_000
 
 # The HTTP status of each error code; what is not listed is 500.
 STATUS: Mapping[str, int] = MappingProxyType(
@@ -195,6 +196,8 @@ def stack_view(view: StackView, language: str) -> Data:
         "title": view.title.say(language),
         "summary": view.summary.say(language),
         "address": view.address,
+        "kept": view.kept,
+        "drift": [present.say(each, language) for each in view.drift],
         "health": health(view.health, language),
         "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
         "newest": snapshot(view.newest, language) if view.newest else None,
@@ -204,11 +207,14 @@ def stack_view(view: StackView, language: str) -> Data:
 
 
 def stack(view: StackView, stack: Stack, language: str) -> Data:
-    """One stack with what was chosen for it. Secrets are never part of it."""
+    """One stack with what was chosen for it, and what follows from the machine. Secrets are never part of it."""
+    derived = stack.manifest.derived
     return {
         **stack_view(view, language),
         "wanted": stack.chosen.wanted,
         "settings": stack.settings,
+        "given": {name: value for name, value in stack.given.items() if name not in derived},
+        "derived": {name: value for name, value in stack.given.items() if name in derived},
         "images": stack.images,
         "services": sorted(stack.recipe.services),
         "project": stack.project,
@@ -217,18 +223,42 @@ def stack(view: StackView, stack: Stack, language: str) -> Data:
     }
 
 
-def recipe(recipe: Recipe, language: str) -> Data:
-    """A stack that can be added, and what it asks."""
+def offer(stack: Stack, language: str) -> Data:
+    """A stack that can be added, what it asks, and what it would take: bytes of memory, of disk, and to be fetched."""
+    manifest = stack.manifest
+    needs = manifest.needs
     return {
-        "name": recipe.name,
-        "title": recipe.manifest.title.say(language),
-        "summary": recipe.manifest.summary.say(language),
+        "name": stack.name,
+        "title": manifest.title.say(language),
+        "summary": manifest.summary.say(language),
+        "kept": stack.recipe.kept,
+        "door": manifest.door is not None,
+        "doorless": doorless(stack),
         "settings": [
-            {"name": name, "kind": setting.kind, "default": setting.default, "ask": setting.ask.say(language)}
-            for name, setting in recipe.manifest.settings.items()
+            {
+                "name": name,
+                "kind": setting.kind,
+                "default": stack.settings[name],
+                "ask": setting.ask.say(language),
+                "choices": {value: meaning.say(language) for value, meaning in setting.choices.items()},
+            }
+            for name, setting in manifest.settings.items()
         ],
-        "images": dict(recipe.image_defaults),
+        "images": dict(stack.recipe.image_defaults),
+        "needs": {name: size * MB for name, size in needs.model_dump().items()} if needs else None,
     }
+
+
+def doorless(stack: Stack) -> bool:
+    """Whether people would open it through the house's door, and there is none."""
+    return stack.doorless and bool(stack.manifest.routes)
+
+
+def first_login(found: Mapping[str, str], stack: Stack, language: str) -> Data:
+    """What its owner needs to come in, by name; `says` tells what those are that are not a user or a password."""
+    told = stack.manifest.first_login
+    says = {name: told[name].says.say(language) for name in found if name in told}
+    return {**found, "says": says, "doorless": doorless(stack)}
 
 
 def overview(overview: Overview, language: str) -> Data:
