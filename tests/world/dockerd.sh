@@ -1,6 +1,7 @@
 #!/bin/bash
 # A Docker Engine for the tests alone, beside any other on this machine.
 #   dockerd.sh start   start it, wait until it answers (does nothing if it does already)
+#   dockerd.sh revive  start it again after it was killed, with the containers it had
 #   dockerd.sh stop    remove its containers, networks and volumes, then end it; images stay for the next run
 #   dockerd.sh env     print DOCKER_HOST=..., for `export "$(dockerd.sh env)"`
 set -euo pipefail
@@ -54,7 +55,7 @@ sweep() {
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 start() {
-    local pid
+    local pid keep=${1:-}
     mkdir -p "$run" "$data"
     exec 9>"$run/lock"
     flock 9
@@ -63,7 +64,7 @@ start() {
     fi
     ! pid=$(ours "$pidfile") || end "$pid"
     # What a killed engine leaves behind.
-    ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
+    [ -n "$keep" ] || ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
     rm -f "$pidfile" "$run/docker.sock"
     # No default bridge and no chains of its own: two engines would share both. Containers reach each other over the
     # bridge of their network, and published ports go through the engine's own proxy. A name nobody here has fails at once.
@@ -76,7 +77,7 @@ start() {
     pid=$!
     for _ in {1..300}; do
         if answers; then
-            sweep
+            [ -n "$keep" ] || sweep
             return
         fi
         kill -0 "$pid" 2>/dev/null || break
@@ -100,10 +101,11 @@ stop() {
 
 case ${1:-} in
     start) start ;;
+    revive) start keep ;;
     stop) stop ;;
     env) echo "DOCKER_HOST=$DOCKER_HOST" ;;
     *)
-        sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac

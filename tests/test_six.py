@@ -1,0 +1,255 @@
+"""All shipped stacks together behind the one door, as their files are shipped: reached by name over HTTPS; and what is
+left of them when dockerd and the daemon are killed.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.world.box import RESTIC, Box, box, docker, free_port
+from tests.world.visitor import Visitor
+
+pytestmark = pytest.mark.alone  # it kills the engine that all others use
+
+COMPOSE = Path(__file__).parents[1] / "compose"
+DOCKERD = Path(__file__).parent / "world" / "dockerd.sh"
+SIX = ("gateway", "nextcloud", "cryptpad", "jitsi", "forms", "office")
+CLOUD, PAD, SAFE, MEET, FORMS, OFFICE, PAGE = (
+    f"{name}.home.arpa" for name in ("cloud", "pad", "pad-safe", "meet", "forms", "office", "gardien")
+)
+
+
+@pytest.fixture(scope="module")
+def six() -> Iterator[Box]:
+    with box() as made:
+        made.settings["page"]["published_as"] = PAGE
+        made.save_settings()
+        made.start()
+        made.gardien("target", "init", "host")
+        for name in SIX:
+            asked = next(each for each in made.json("stack", "available") if each["name"] == name)["settings"]
+            ports = [f"{each['name']}={free_port()}" for each in asked if each["kind"] == "port"]
+            made.gardien("stack", "add", name, *(word for port in ports for word in ("--set", port)), patience=300)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def visitor(six: Box) -> Visitor:
+    port = six.json("stack", "show", "gateway")["settings"]["DOOR_HTTPS_PORT"]
+    return Visitor(int(port), six.gardien("certificate").stdout)
+
+
+def until(true: Callable[[], bool], patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.5)
+
+
+def login(six: Box) -> tuple[str, str]:
+    first = six.json("stack", "show", "nextcloud", "--first-login")
+    return first["NEXTCLOUD_ADMIN_USER"], first["NEXTCLOUD_ADMIN_PASSWORD"]
+
+
+def everything_answers(six: Box, visitor: Visitor) -> None:
+    """What people do with each of them, through the door."""
+    status = json.loads(visitor.ask(CLOUD, "/status.php").body)
+    assert (status["installed"], status["maintenance"]) == (True, False)
+    me = login(six)
+    note = os.urandom(40_000)
+    path = f"/remote.php/dav/files/{me[0]}/note.bin"
+    assert visitor.ask(CLOUD, path, "PUT", note, login=me).status in (201, 204)
+    assert visitor.ask(CLOUD, path, login=me).body == note
+    assert visitor.ask(CLOUD, path, login=(me[0], "wrong")).status == 401
+
+    for origin in (PAD, SAFE):
+        assert visitor.ask(origin, "/api/config").text.startswith("define(")
+    socket = visitor.websocket(PAD, "/cryptpad_websocket")
+    socket.say("is anybody there?")
+    assert socket.hear()
+    socket.close()
+
+    assert "html" in visitor.ask(MEET, "/").text
+    hello = (
+        b"<body xmlns='http://jabber.org/protocol/httpbind' to='meet.jitsi' rid='1' wait='5' hold='1' ver='1.6' "
+        b"content='text/xml; charset=utf-8' xml:lang='en' xmpp:version='1.0' xmlns:xmpp='urn:xmpp:xbosh'/>"
+    )
+    bosh = visitor.ask(MEET, "/http-bind", "POST", hello, {"Content-Type": "text/xml; charset=utf-8"})
+    assert bosh.status == 200
+    assert "sid=" in bosh.text, bosh.text
+
+    assert visitor.ask(FORMS, "/index.php").status == 200
+    assert "wopi-discovery" in visitor.ask(OFFICE, "/hosting/discovery").text
+
+
+def all_well(six: Box) -> bool:
+    return {each["name"]: each["health"]["health"] for each in six.status()["stacks"]} == dict.fromkeys(SIX, "well")
+
+
+def test_all_six_are_reached_through_the_door(six: Box, visitor: Visitor) -> None:
+    until(lambda: all_well(six))
+    everything_answers(six, visitor)
+    addresses = "".join(f"{each['address']} " for each in six.json("stack", "list"))
+    assert all(f"https://{name}:{visitor.port}/" in addresses for name in (CLOUD, PAD, MEET, FORMS))
+    assert six.status()["alerts"] == []
+
+
+def test_only_the_door_and_the_media_port_listen_beyond_this_machine(six: Box) -> None:
+    names = docker("ps", "--format", "{{.Names}} {{.Ports}}", "--filter", f"name={six.prefix}").splitlines()
+    public = {line.split()[0].removeprefix(f"{six.prefix}-") for line in names if "0.0.0.0:" in line or "[::]:" in line}
+    assert public == {"gateway-door-1", "jitsi-jvb-1"}
+
+
+def test_two_stacks_cannot_reach_each_other(six: Box) -> None:
+    """One network each; the door alone stands on all of them."""
+    networks = json.loads(
+        docker("inspect", f"{six.prefix}-nextcloud-app-1", "--format", "{{json .NetworkSettings.Networks}}")
+    )
+    for name in networks:
+        there = json.loads(docker("network", "inspect", name, "--format", "{{json .Containers}}"))
+        others = {each["Name"] for each in there.values() if not each["Name"].startswith(f"{six.prefix}-nextcloud-")}
+        assert others <= {f"{six.prefix}-gateway-door-1"}, name
+
+
+def test_the_office_and_the_files_know_each_other(six: Box) -> None:
+    said = six.compose(
+        "nextcloud", "exec", "-T", "-u", "33", "app", "php", "occ", "config:app:get", "richdocuments", "wopi_url"
+    )
+    assert OFFICE in said
+
+
+def test_an_open_websocket_lives_through_a_change_of_the_door(six: Box, visitor: Visitor) -> None:
+    socket = visitor.websocket(PAD, "/cryptpad_websocket")
+    six.gardien("stack", "stop", "forms")
+    closed = visitor.ask(FORMS, "/")
+    assert closed.status == 503
+    assert "switched off" in closed.text
+    socket.say("still there")
+    assert socket.hear()
+    six.gardien("stack", "start", "forms")
+    assert visitor.ask(FORMS, "/index.php").status == 200
+    socket.say("and now")
+    assert socket.hear()
+    socket.close()
+
+
+def test_an_application_that_died_gives_way_to_a_page_that_says_so(six: Box, visitor: Visitor) -> None:
+    docker("stop", "--time", "1", f"{six.prefix}-cryptpad-cryptpad-1")
+    page = visitor.ask(PAD, "/")
+    assert page.status == 503
+    assert "starting" in page.text
+    assert "Retry-After".lower() in page.headers
+    six.gardien("stack", "start", "cryptpad")
+    assert visitor.ask(PAD, "/").status == 200
+
+
+def test_nobody_claims_an_address_to_dodge_the_brake_on_guessing(six: Box, visitor: Visitor) -> None:
+    def attempts(address: str) -> int:
+        said = six.compose(
+            "nextcloud", "exec", "-T", "-u", "33", "app", "php", "occ", "security:bruteforce:attempts", address
+        )
+        return int(re.findall(r"\d+", said.replace(address, ""))[0])
+
+    before = attempts("203.0.113.9")
+    for header in ("X-Real-IP", "X-Forwarded-For", "Forwarded", "Client-IP"):
+        claim = {header: "for=203.0.113.9" if header == "Forwarded" else "203.0.113.9"}
+        assert visitor.ask(CLOUD, "/remote.php/dav/files/admin/", headers=claim, login=("admin", "guess")).status == 401
+    assert attempts("203.0.113.9") == before == 0
+    networks = json.loads(
+        docker("inspect", f"{six.prefix}-gateway-door-1", "--format", "{{json .NetworkSettings.Networks}}")
+    )
+    assert sum(attempts(each["Gateway"]) for each in networks.values() if each["Gateway"]) >= 4
+
+
+def test_the_page_is_published_and_the_console_is_not(six: Box, visitor: Visitor) -> None:
+    until(lambda: visitor.ask(PAGE, "/login").status == 200, 30)
+    assert visitor.ask(PAGE, "/").status in (302, 303, 401)
+    headers = {"Origin": f"https://{PAGE}:{visitor.port}", "Content-Type": "application/json"}
+    assert visitor.ask(PAGE, "/api/v1/users/link", "POST", b"{}", headers).status in (401, 403)
+    link = six.gardien("user", "link").stdout.split()[-1]
+    path = "/login/" + link.rsplit("/", 1)[1]
+    form = {"Origin": headers["Origin"], "Content-Type": "application/x-www-form-urlencoded"}
+    entered = visitor.ask(PAGE, path, "POST", b"", form)
+    assert entered.status == 303, entered.text
+    assert "Secure" in entered.headers["set-cookie"]
+
+
+def test_a_stranger_is_told_nothing(six: Box, visitor: Visitor) -> None:
+    name = visitor.ask(CLOUD, "/", headers={"Host": f"other.home.arpa:{visitor.port}"})
+    assert name.status == 421
+    assert "cloud" not in name.text
+
+
+def test_a_power_cut_of_docker_and_of_the_daemon_leaves_all_six_well(six: Box, visitor: Visitor) -> None:
+    run = Path(os.environ["DOCKER_HOST"].removeprefix("unix://")).parent
+    assert six.daemon is not None
+    os.kill(int((run / "docker.pid").read_text()), signal.SIGKILL)
+    os.kill(six.daemon.pid, signal.SIGKILL)
+    six.wait_for_death()
+    subprocess.run([DOCKERD, "revive"], check=True, timeout=120, capture_output=True)
+    six.start()
+    until(lambda: all_well(six), 180)
+    six.until_jobs_end()
+    everything_answers(six, visitor)
+    assert all(job["state"] == "done" for job in six.json("job", "list"))
+
+
+def test_docker_alone_killed_while_the_daemon_looks_on(six: Box, visitor: Visitor) -> None:
+    run = Path(os.environ["DOCKER_HOST"].removeprefix("unix://")).parent
+    os.kill(int((run / "docker.pid").read_text()), signal.SIGKILL)
+    until(lambda: any("Docker" in alert["says"] for alert in six.status()["alerts"]), 60)
+    subprocess.run([DOCKERD, "revive"], check=True, timeout=120, capture_output=True)
+    until(lambda: all_well(six), 180)
+    six.until_jobs_end()
+    everything_answers(six, visitor)
+    until(lambda: six.status()["alerts"] == [], 60)
+
+
+def test_what_each_readme_says_brings_it_back_without_gardien(six: Box, visitor: Visitor) -> None:
+    """Plain restic and plain Compose, word by word. (The other three have this beside their image's tests.)"""
+    (six.root / "bin").mkdir(exist_ok=True)
+    (six.root / "bin" / "restic").unlink(missing_ok=True)
+    (six.root / "bin" / "restic").symlink_to(shutil.which(RESTIC) or RESTIC)
+    for name in ("nextcloud", "forms", "office"):
+        six.gardien("backup", "create", name, patience=300)
+        six.compose(name, "down")
+        shutil.rmtree(six.data / name)
+        blocks = re.findall(r"```sh\n(.*?)```", (COMPOSE / name / "README.md").read_text(), re.DOTALL)
+        commands = "\n".join(block for block in blocks if f"/srv/gardien/{name}" in block)
+        assert commands.count("restic restore") == 1
+        for written, here in (
+            ("/mnt/usb/gardien", str(six.root / "repository")),
+            (f"/srv/gardien/{name}", str(six.data / name)),
+            ("passphrase.txt", str(six.passphrase)),
+            (f"--project-name {name}", f"--project-name {six.prefix}-{name}"),
+        ):
+            assert written in commands
+            commands = commands.replace(written, here)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f'export PATH="{six.root}/bin:$PATH"\n{commands}'],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    until(lambda: all_well(six))
+    everything_answers(six, visitor)
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_each_is_saved_lost_and_brought_back(six: Box, visitor: Visitor, name: str) -> None:
+    """The round trip, for every stack as shipped."""
+    six.gardien("backup", "create", name, patience=300)
+    assert six.json("backup", "list", name)[0]["good"] is True
+    six.gardien("restore", name, "--yes", patience=300)
+    until(lambda: all_well(six))
+    everything_answers(six, visitor)
