@@ -31,7 +31,7 @@ quiet() { "$@" >"$cache/setup.log" 2>&1 || { cat "$cache/setup.log" >&2; die "fa
 
 packages() {
     local wanted=(attr busybox-static chromium debian-archive-keyring iptables mmdebstrap openssh-server openssh-client
-        python3-venv shellcheck sqlite3 systemd) missing=() package
+        openssl python3-venv shellcheck sqlite3 systemd) missing=() package
     for package in "${wanted[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
@@ -58,6 +58,29 @@ without_starting_services() {
 tools() {
     env -u DOCKER_HOST GARDIEN_PREFIX="$cache/tools" ./install.sh --tools >"$cache/tools.log" 2>&1 \
         || { cat "$cache/tools.log" >&2; die "install.sh --tools failed"; }
+}
+
+# restic's own server, for tests alone: the program, without the service that its package brings.
+rest_server() {
+    local site keys=/usr/share/keyrings/debian-archive-keyring.gpg room
+    [ ! -x "$cache/tools/bin/restic-rest-server" ] || return 0
+    say "restic-rest-server, from Debian trixie"
+    # shellcheck disable=SC2016  # apt fills these in
+    site=$(apt-get indextargets --format '$(LABEL) $(COMPONENT) $(SITE)' 'Created-By: Packages' \
+        | awk '$1 == "Debian" && $2 == "main" && $3 ~ /^https?:/ && !found {print $3; found = 1}')
+    [ -n "$site" ] || die "no Debian package source is set up here"
+    room=$(mktemp -d)
+    mkdir -p "$room/lists/partial" "$room/cache/archives/partial"
+    chmod -R a+rX "$room"  # apt fetches as a user of its own
+    echo "deb [signed-by=$keys] $site trixie main" >"$room/sources.list"
+    local private=(-o "Dir::Etc::SourceList=$room/sources.list" -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=/dev/null
+        -o Dir::Etc::PreferencesParts=- -o "Dir::State::Lists=$room/lists" -o "Dir::Cache=$room/cache"
+        -o Acquire::Languages=none -o Acquire::PDiffs=false)
+    quiet apt-get "${private[@]}" -o APT::Update::Error-Mode=any update
+    quiet env -C "$room" apt-get "${private[@]}" download restic-rest-server
+    quiet dpkg-deb -x "$room"/restic-rest-server_*.deb "$room/tree"
+    quiet install -D -m 0755 "$room/tree/usr/bin/restic-rest-server" "$cache/tools/bin/restic-rest-server"
+    rm -rf "$room"
 }
 
 environment() {
@@ -125,6 +148,7 @@ flock --nonblock 8 || { say "another run uses $cache: waiting for its end"; floc
 
 without_starting_services packages
 without_starting_services tools
+rest_server
 command -v dockerd >/dev/null || die "install.sh --tools brought no dockerd"
 
 export GARDIEN_TEST_RUN=$$-$RANDOM

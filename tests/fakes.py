@@ -9,7 +9,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +39,7 @@ from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepSt
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Plan
 from gardien.model.settings import Settings
-from gardien.model.snapshot import Found, Saved, Snapshot
+from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.rules.composefile import FILES
 from gardien.services.ports import Clock, OnProgress, World
@@ -359,6 +359,7 @@ class Repository:
     locks: int = 0
     locked_by_the_living: bool = False
     damaged: set[str] = field(default_factory=set)  # snapshots whose data is not whole any more
+    forgotten: int = 0  # snapshots whose data is still there
 
 
 class FakeRestic:
@@ -372,6 +373,7 @@ class FakeRestic:
         self.unreachable: set[str] = set()
         self.refusing: set[str] = set()
         self.full: set[str] = set()
+        self.keeping: set[str] = set()  # nothing can be deleted there
         self.unreadable: set[Path] = set()
 
     async def version(self) -> str:
@@ -407,7 +409,9 @@ class FakeRestic:
             repository.locks = 0
         return repository
 
-    async def create(self, target: str) -> str:
+    async def create(self, target: str, *, like: str | None = None) -> str:
+        if like is not None:
+            await self._open(like)
         passphrase = await self._passphrase(target)
         if self.place(target) in self.repositories:
             raise Refused("there is a backup repository at the target {target} already", target=target)
@@ -428,10 +432,19 @@ class FakeRestic:
         leave_out: Sequence[str],
         parent: str | None,
         progress: OnProgress,
+        kib_per_second: int | None = None,
+        persistent: bool = False,
+        begin: Awaitable[object] | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> Saved:
         if not folder.is_absolute() or not self._files.is_folder(folder):
             raise Incomplete("there is nothing to save: the folder {folder} is not there", folder=str(folder))
         repository = await self._open(target, exclusive=True)
+        when = self._clock()
+        if begin is not None:
+            if opened is not None:
+                opened()
+            await begin
         if target in self.full:
             raise TargetFull("the storage at the backup target {target} is full", target=target)
         left_out = [_matcher(pattern) for pattern in leave_out]
@@ -447,7 +460,7 @@ class FakeRestic:
         size = sum(len(text.encode()) for text in texts)
         id_ = secrets.token_hex(32)
         bears = ("gardien", *(tag for tag in tags if tag != "gardien"))
-        found = Found(id_, self._clock(), self._settings.name, bears, (str(folder),))
+        found = Found(id_, when, self._settings.name, bears, (str(folder),), id_, len(texts), size)
         repository.snapshots[id_] = (found, self._files.leaves[folder], taken)
         progress(Progress(0, size, 0, len(texts)))
         progress(Progress(size, size, len(texts), len(texts), seconds_left=0.0))
@@ -496,9 +509,62 @@ class FakeRestic:
         progress(Progress(size, size, files, files, seconds_left=0.0))
 
     async def forget(self, target: str, snapshots: Sequence[str]) -> None:
+        if not snapshots:
+            return
         repository = await self._open(target, exclusive=True)
-        for snapshot in snapshots:
-            repository.snapshots.pop(snapshot, None)
+        there = [snapshot for snapshot in snapshots if snapshot in repository.snapshots]
+        if there and target in self.keeping:
+            raise Refused("the backup target {target} lets nothing be deleted from here", target=target)
+        for snapshot in there:
+            del repository.snapshots[snapshot]
+            repository.forgotten += 1
+
+    async def copy(
+        self,
+        source: str,
+        target: str,
+        snapshots: Sequence[str],
+        progress: OnProgress,
+        *,
+        kib_per_second: int | None = None,
+        persistent: bool = True,
+    ) -> None:
+        if not snapshots:
+            return
+        ours, theirs = await self._open(source), await self._open(target, exclusive=True)
+        there = [each for each in snapshots if each in ours.snapshots]
+        if target in self.full and there:
+            raise TargetFull("the storage at the backup target {target} is full", target=target)
+        if damaged := ours.damaged & set(there):
+            raise Damaged("what {target} gave back is not what was saved there: {ids}", target=source, ids=str(damaged))
+        for number, each in enumerate(there):
+            found, top, tree = ours.snapshots[each]
+            if all(copied.original != found.original for copied, _, _ in theirs.snapshots.values()):
+                id_ = secrets.token_hex(32)
+                theirs.snapshots[id_] = (replace(found, id=id_), top, tree)
+            progress(Progress(files_done=number + 1, files_total=len(there)))
+        if len(there) < len(snapshots):
+            raise NotFound("not every snapshot to be copied is at the backup target {source} any more", source=source)
+
+    async def check(self, target: str, part: tuple[int, int] | None, progress: OnProgress) -> Checked:
+        if part is not None and not 1 <= part[0] <= part[1]:
+            raise ValueError(f"not a part: {part}")
+        repository = await self._open(target, exclusive=True)
+        progress(Progress(files_done=1, files_total=1))
+        # A damaged snapshot is one whose bytes have rotted, all in the first part: only reading them tells.
+        read = part is not None and part[0] == 1
+        return Checked(tuple(sorted(repository.damaged)) if read else ())
+
+    async def prune(self, target: str, progress: OnProgress, *, kib_per_second: int | None = None) -> None:
+        repository = await self._open(target, exclusive=True)
+        if repository.forgotten and target in self.keeping:
+            raise Refused("the backup target {target} lets nothing be deleted from here", target=target)
+        repository.forgotten = 0
+        progress(Progress(files_done=1, files_total=1))
+
+    async def can_delete(self, target: str) -> bool:
+        await self._open(target)
+        return target not in self.keeping
 
     async def unlock(self, target: str) -> None:
         (await self._open(target)).locks = 0

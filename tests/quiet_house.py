@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -65,13 +65,28 @@ class SlowRestic(FakeRestic):
         leave_out: Sequence[str],
         parent: str | None,
         progress: OnProgress,
+        kib_per_second: int | None = None,
+        persistent: bool = False,
+        begin: Awaitable[object] | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> Saved:
         if any("live" in tag for tag in tags):
             if self.fails is not None:
                 raise self.fails
             progress(Progress(2_000_000_000, 5_000_000_000, 4, 10, 12_000_000.0, 250.0))
             await self.hold.wait()
-        return await super().save(target, folder, tags=tags, leave_out=leave_out, parent=parent, progress=progress)
+        return await super().save(
+            target,
+            folder,
+            tags=tags,
+            leave_out=leave_out,
+            parent=parent,
+            progress=progress,
+            kib_per_second=kib_per_second,
+            persistent=persistent,
+            begin=begin,
+            opened=opened,
+        )
 
 
 class Shelf(FakeShelf):

@@ -29,8 +29,8 @@ def keys(model: type[BaseModel]) -> set[str]:
     return found
 
 
-def _closed() -> Sequence[type[BaseModel]]:
-    return Closed.__subclasses__()
+def _closed(kind: type[BaseModel] = Closed) -> Sequence[type[BaseModel]]:
+    return [each for below in kind.__subclasses__() for each in (below, *_closed(below))]
 
 
 @pytest.mark.parametrize(("model", "page"), [(Settings, "docs/settings.md"), (Manifest, "docs/stacks.md")])

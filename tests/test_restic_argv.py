@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,23 +10,27 @@ import pytest
 
 from gardien.adapters.process import Ended, Outcome
 from gardien.adapters.restic_args import (
+    check_args,
+    copy_args,
     exclude,
     found_args,
-    known_host,
-    location,
+    limit_args,
     restore_args,
     save_args,
     sftp_option,
     ssh_args,
 )
-from gardien.adapters.restic_errors import typed
-from gardien.adapters.restic_lines import Gauge
+from gardien.adapters.restic_errors import hopeless, typed
+from gardien.adapters.restic_lines import Bars, Gauge, problems_of
+from gardien.adapters.restic_places import PUBLIC_AUTHORITIES, authorities, known_host, place, store_file
+from gardien.adapters.restic_powers import signed
 from gardien.errors import (
     CommandFailed,
     Damaged,
     GardienError,
     NoSpace,
     NotFound,
+    Refused,
     RepositoryLocked,
     RepositoryMissing,
     TargetFull,
@@ -34,7 +39,7 @@ from gardien.errors import (
     WrongPassphrase,
 )
 from gardien.model.job import Progress
-from gardien.model.settings import LocalTarget, SftpTarget
+from gardien.model.settings import LocalTarget, RestTarget, S3Target, SftpTarget
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9 somebody@somewhere"
 
@@ -54,11 +59,11 @@ def target(**changes: object) -> SftpTarget:
     ],
 )
 def test_locations(changes: dict[str, object], where: str) -> None:
-    assert location(target(**changes)) == where
+    assert place(target(**changes), {}).location == where
 
 
 def test_a_local_location() -> None:
-    assert location(LocalTarget(kind="local", folder=Path("/mnt/a disk"))) == "/mnt/a disk"
+    assert place(LocalTarget(kind="local", folder=Path("/mnt/a disk")), {}).location == "/mnt/a disk"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_the_pinned_key(changes: dict[str, object], name: str) -> None:
 @pytest.mark.parametrize("folder", ["/run/gardien", "/run/a room", '/run/it\'s, 100% "odd"'])
 def test_ssh_is_told_all_through_two_layers_of_quotes(folder: str) -> None:
     room = Path(folder)
-    args = ssh_args(target(key=str(room / "key")), room / "known", room / "log")
+    args = ssh_args([room / "key"], room / "known", room / "log")
     flag, option = sftp_option(args)
     assert flag == "-o"
     [fields] = csv.reader([option])  # what restic does first
@@ -94,6 +99,113 @@ def test_ssh_is_told_all_through_two_layers_of_quotes(folder: str) -> None:
     assert options["UserKnownHostsFile"].strip('"').replace('\\"', '"').replace("%%", "%") == str(room / "known")
     assert (options["ServerAliveInterval"], options["ServerAliveCountMax"]) == ("15", "4")
     assert options["ConnectTimeout"] == "20"
+
+
+S3 = {"kind": "s3", "endpoint": "https://s3.gra.example/", "bucket": "b-1", "folder": "a/b", "region": "gra"}
+KEY_PAIR = {"AWS_ACCESS_KEY_ID": "ID", "AWS_SECRET_ACCESS_KEY": "se/cret"}
+LOGIN = {"RESTIC_REST_USERNAME": "me@home", "RESTIC_REST_PASSWORD": "p/w: 100%"}
+
+
+def test_an_object_store() -> None:
+    made = place(S3Target.model_validate(S3), KEY_PAIR)
+    assert made.location == "s3:https://s3.gra.example/b-1/a/b"
+    assert store_file([made], "x") == ("[default]\naws_access_key_id = ID\naws_secret_access_key = se/cret\n", "gra")
+    assert store_file([place(target(), {})], "x") is None
+    other = place(S3Target.model_validate(S3 | {"region": "sbg"}), KEY_PAIR)
+    with pytest.raises(Refused):
+        store_file([made, other], "x")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_rest_server(end: str) -> None:
+    made = place(RestTarget(kind="rest", url=f"https://nas.example:8000/me/repo{end}"), LOGIN)
+    assert made.location == "rest:https://me%40home:p%2Fw%3A%20100%25@nas.example:8000/me/repo/"
+
+
+def test_whom_to_trust() -> None:
+    public = place(S3Target.model_validate(S3), KEY_PAIR)
+    own = place(RestTarget(kind="rest", url="https://nas/x", ca=Path("/ca.crt")), LOGIN)
+    plain = place(RestTarget(kind="rest", url="http://127.0.0.1/x"), LOGIN)
+    assert authorities([public]) == authorities([plain]) == []
+    assert authorities([own, plain]) == ["--cacert", "/ca.crt"]
+    # What is named is trusted alone: a copy between the two needs both.
+    assert authorities([public, own]) == ["--cacert", "/ca.crt", "--cacert", str(PUBLIC_AUTHORITIES)]
+
+
+def test_signing_as_the_store_does_it() -> None:
+    from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+    from botocore.credentials import Credentials  # type: ignore[import-untyped]
+
+    now = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+    ours = signed("GET", "s3.gra.example", "/b-1", "object-lock=", store=("ID", "se/cret", "gra"), now=now)
+    request = AWSRequest(
+        "GET", "https://s3.gra.example/b-1?object-lock=", {k: v for k, v in ours.items() if k[0] == "x"}
+    )
+    request.context["timestamp"] = ours["x-amz-date"]
+    judge = S3SigV4Auth(Credentials("ID", "se/cret"), "s3", "gra")
+    judge.payload = lambda _: ours["x-amz-content-sha256"]
+    wanted = judge.signature(judge.string_to_sign(request, judge.canonical_request(request)), request)
+    assert ours["Authorization"].endswith(f"Signature={wanted}")
+
+
+def test_more_verbs() -> None:
+    assert copy_args(["a", "b"]) == ["copy", "--", "a", "b"]
+    assert check_args(None) == ["check"]
+    assert check_args((3, 30)) == ["check", "--read-data-subset=3/30"]
+    assert limit_args(None) == []
+    assert limit_args(500) == ["--limit-upload", "500"]
+    for bad in ((0, 3), (4, 3)):
+        with pytest.raises(ValueError, match="part"):
+            check_args(bad)
+
+
+def test_bars_never_go_back() -> None:
+    told: list[Progress] = []
+    bars = Bars(told.append)
+    lines = ["snapshot 12 of [/x]", "[0:00] 50.00%  1 / 2 packs copied", "[0:00] 50.00%  1 / 2 packs copied"]
+    lines += ["[0:00] 100.00%  2 / 2 packs copied", "[0:00] 33.33%  1 / 3 packs copied", "[0:01] 3 / 3 packs copied"]
+    assert [bars.line(each) for each in lines] == [True, True, False, True, True, True]
+    bars.end()
+    assert [(each.files_done, each.files_total) for each in told] == [(1, 2), (2, 2), (3, 5), (5, 5), (5, 5)]
+
+
+CHECKED = """error for tree 12345678:
+  id 1234 not found in repository
+
+The repository is damaged and must be repaired. Please follow the troubleshooting guide at https://x .
+
+Fatal: repository contains errors
+"""
+
+
+def test_problems_are_told_from_failures() -> None:
+    assert problems_of(CHECKED) == ("error for tree 12345678:", "  id 1234 not found in repository")
+    assert problems_of("Fatal: repository contains errors") == ("Fatal: repository contains errors",)
+    assert problems_of("Load(<index/12>) returned error: dial tcp: connection refused\nFatal: no") == ()
+
+
+STORM = "Stat(<config/>) returned error, retrying after 1.2s: "
+
+
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [
+        (
+            "Save(<data/12>) returned error, retrying after 2s: unexpected HTTP response (507): "
+            "507 Insufficient Storage",
+            True,
+        ),
+        (f"{STORM}Head: tls: failed to verify certificate: x509: certificate signed by unknown authority", True),
+        (f"{STORM}Stat: The specified bucket does not exist", True),
+        (f"{STORM}The Access Key Id you provided does not exist in our records.", True),
+        (f"{STORM}dial tcp 127.0.0.1:1: connect: connection refused", False),
+        (f"{STORM}unexpected HTTP response (503): 503 Service Unavailable", False),
+        ("Access Denied", False),
+    ],
+)
+def test_what_no_try_will_change_is_not_tried_for_a_quarter_of_an_hour(line: str, ends: bool) -> None:
+    assert hopeless(line) is ends
 
 
 def test_what_is_left_out_is_anchored() -> None:
@@ -130,13 +242,13 @@ def test_restoring() -> None:
     assert args[args.index("--target") + 1] == "/srv/gardien/.restoring/x"
 
 
-# What restic 0.14 to 0.18 and OpenSSH print, as they print it.
+ASKED, WHERE = "Fatal: unable to open config file: ", "\nIs there a repository at the following location?\nx"
+# What restic 0.17 to 0.18 and OpenSSH print, as they print it.
 SAID: list[tuple[int, str, type[GardienError]]] = [
     (10, "", RepositoryMissing),
     (11, "", RepositoryLocked),
     (12, "", WrongPassphrase),
     (1, "Fatal: wrong password or no key found", WrongPassphrase),
-    (1, "Is there a repository at the following location?\n/x", RepositoryMissing),
     (1, "root@127.0.0.1: Permission denied (publickey).\nunable to start the sftp session", TargetRefuses),
     (1, "Host key verification failed.\nunable to start the sftp session", TargetRefuses),
     (1, "ssh: connect to host h port 22: Connection refused\nunable to start the sftp session", TargetUnreachable),
@@ -153,6 +265,16 @@ SAID: list[tuple[int, str, type[GardienError]]] = [
     (1, "write /state/restic-cache/ab/x: no space left on device", NoSpace),
     (1, "open /tmp/restic-temp-pack-123: no space left on device", NoSpace),
     (1, "Load(<index/1234>, 0, 0) failed: ciphertext verification failed", Damaged),
+    (1, f"{ASKED}unexpected HTTP response (401): 401 Unauthorized{WHERE}", TargetRefuses),
+    (1, f"{ASKED}Stat: Access Denied.{WHERE}", TargetRefuses),
+    (1, f"{ASKED}Head: dial tcp: lookup h: no such host{WHERE}", TargetUnreachable),
+    (1, f"{ASKED}Head: tls: failed to verify certificate: x509: certificate has expired{WHERE}", TargetRefuses),
+    (1, f"{ASKED}Stat: The specified bucket does not exist{WHERE}", RepositoryMissing),
+    (1, "Save(<lock/12>) returned error, retrying after 1s: 507 Insufficient Storage", TargetFull),
+    (1, "Save(<data/12>) failed: client.PutObject: Bucket quota exceeded", TargetFull),
+    (1, "Save(<data/12>) failed: client.PutObject: Access Denied", TargetRefuses),
+    (1, "Remove(<data/12ab>) failed: unexpected HTTP response (403): 403 Forbidden", Refused),
+    (1, "Remove(<index/12ab>) failed: client.RemoveObject: Access Denied", Refused),
     (1, "something never seen", CommandFailed),
     (-9, "", CommandFailed),
 ]

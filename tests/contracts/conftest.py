@@ -22,6 +22,27 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository in an object store."""
+    with ready("s3", tmp_path_factory.mktemp("s3")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository at a rest-server."""
+    with ready("rest", tmp_path_factory.mktemp("rest")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A repository at a rest-server that lets nothing be deleted."""
+    with ready("kept", tmp_path_factory.mktemp("kept")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """A repository in memory."""
     with ready("fake", tmp_path_factory.mktemp("fake")) as made:

@@ -1,4 +1,4 @@
-"""Where the contract of repositories is tried: a folder, an SSH server, and memory."""
+"""Where the contract of repositories is tried: a folder, SSH and rest-servers, an object store, and memory."""
 
 import asyncio
 import os
@@ -12,11 +12,24 @@ from typing import Any
 from gardien.adapters.files import LocalFiles
 from gardien.adapters.restic import ResticCli
 from gardien.model.job import Progress
-from gardien.model.settings import Folders, Limits, LocalTarget, Programs, Settings, SftpTarget
+from gardien.model.settings import (
+    Folders,
+    Limits,
+    LocalTarget,
+    Programs,
+    RestTarget,
+    S3Target,
+    Settings,
+    SftpTarget,
+    Target,
+)
 from gardien.model.snapshot import Saved
+from gardien.rules.env import write_env
 from gardien.services.ports import Files, Restic
 from tests.fakes import FakeClock, FakeFiles, FakeRestic, Leaf
 from tests.world.box import RESTIC
+from tests.world.rest import RestHost
+from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 
 ME = (os.getuid(), os.getgid())
@@ -24,7 +37,7 @@ ME = (os.getuid(), os.getgid())
 
 @dataclass
 class Ground:
-    """Repositories with a target called `host`, and the files they save."""
+    """Repositories with a target called `host`, one on a disk called `near`, and the files they save."""
 
     settings: Settings
     restic: Restic
@@ -32,6 +45,8 @@ class Ground:
     root: Path
     repository: Path | None = None  # where it lies on this machine
     host: SftpHost | None = None
+    store: S3Host | None = None
+    rest: RestHost | None = None
 
     async def fill(self, name: str, **texts: str) -> Path:
         """A folder with these files; `__` in a name stands for a slash."""
@@ -65,15 +80,16 @@ def forward(told: list[Progress]) -> None:
         assert later.bytes_done >= former.bytes_done
         assert later.files_done >= former.files_done
     assert told[-1].bytes_done == told[-1].bytes_total
+    assert told[-1].files_done == told[-1].files_total
     assert told[-1].fraction == 1.0
 
 
-def settings_in(root: Path, target: LocalTarget | SftpTarget, **limits: Any) -> Settings:
+def settings_in(root: Path, target: Target, **limits: Any) -> Settings:
     return Settings(
         name="practice",
         folders=Folders(data=root / "data", state=root / "state", run=root / "run", owner=root / "owner"),
         programs=Programs(restic=RESTIC),
-        targets={"host": target},
+        targets={"host": target, "near": LocalTarget(kind="local", folder=root / "near")},
         # Patience below what a person may choose: tests wait for its end.
         limits=Limits.model_construct(**{**Limits().model_dump(), **limits}),
     )
@@ -91,19 +107,45 @@ def sftp_target(host: SftpHost, folder: str = "practice backups") -> SftpTarget:
     )
 
 
-def at(root: Path, target: LocalTarget | SftpTarget, **limits: Any) -> Ground:
+def s3_target(store: S3Host) -> S3Target:
+    return S3Target(
+        kind="s3",
+        endpoint=store.url,
+        bucket=store.bucket,
+        folder="backups/practice",
+        region=store.region,
+        ca=store.certificate,
+    )
+
+
+def rest_target(rest: RestHost) -> RestTarget:
+    return RestTarget(kind="rest", url=rest.url, ca=rest.certificate)
+
+
+def give_key(made: Ground) -> None:
+    """Write down the login that its host takes."""
+    if made.store is not None:
+        login = {"AWS_ACCESS_KEY_ID": made.store.key, "AWS_SECRET_ACCESS_KEY": made.store.secret}
+    else:
+        assert made.rest is not None
+        login = {"RESTIC_REST_USERNAME": made.rest.user, "RESTIC_REST_PASSWORD": made.rest.password}
+    made.settings.login("host").write_text(write_env(login))
+
+
+def at(root: Path, target: Target, **limits: Any) -> Ground:
     """A ground with the real restic, its passphrase written, its repository not yet made."""
     root.mkdir(parents=True, exist_ok=True)
     settings = settings_in(root, target, **limits)
     settings.secrets.mkdir(parents=True)
     settings.passphrase("host").write_text("correct horse battery staple\n")
+    settings.passphrase("near").write_text("another one\n")
     repository = target.folder if isinstance(target, LocalTarget) else None
     return Ground(settings, ResticCli(settings), LocalFiles(), root, repository)
 
 
 @contextmanager
 def ground(kind: str, root: Path, **limits: Any) -> Iterator[Ground]:
-    """A fresh one, of the kind "folder", "sftp" or "fake". No repository is made yet."""
+    """A fresh one: "folder", "sftp", "s3", "rest", "kept" (an append-only rest-server), "fake". No repository yet."""
     if kind == "folder":
         (root / "disk").mkdir(parents=True)
         yield at(root, LocalTarget(kind="local", folder=root / "disk" / "repo sitory"), **limits)
@@ -117,12 +159,25 @@ def ground(kind: str, root: Path, **limits: Any) -> Iterator[Ground]:
             made = at(key.parent, sftp_target(host).model_copy(update={"key": key}), **limits)
             made.host, made.repository = host, host.folder / "practice backups"
             yield made
+    elif kind == "s3":
+        with S3Host(root / "store") as store:
+            made = at(root / "a room", s3_target(store), **limits)
+            made.store = store
+            give_key(made)
+            yield made
+    elif kind in {"rest", "kept"}:
+        with RestHost(root / "rest", append_only=kind == "kept") as rest:
+            made = at(root / "a room", rest_target(rest), **limits)
+            made.rest, made.repository = rest, rest.folder / rest.user / "backups"
+            give_key(made)
+            yield made
     else:
         settings = settings_in(root, LocalTarget(kind="local", folder=root / "repository"), **limits)
         files = FakeFiles(FakeClock())
         for folder in (root, settings.secrets):
             files.put(folder, Leaf(None, 0o700))
         files.put(settings.passphrase("host"), Leaf("correct horse battery staple\n", 0o600))
+        files.put(settings.passphrase("near"), Leaf("another one\n", 0o600))
         yield Ground(settings, FakeRestic(settings, files, FakeClock()), files, root)
 
 

@@ -1,4 +1,4 @@
-"""What all repositories keep to: in a folder, behind an SSH server, in memory."""
+"""What all repositories keep to: in a folder, behind an SSH server, in an object store, at a rest-server, in memory."""
 
 import asyncio
 from pathlib import Path
@@ -15,10 +15,14 @@ from gardien.errors import (
     RepositoryMissing,
     WrongPassphrase,
 )
-from tests.contracts.grounds import ME, Ground, ground
+from gardien.model.job import Progress
+from gardien.model.snapshot import Checked
+from tests.contracts.grounds import ME, Ground, forward, ground
+from tests.fakes import FakeRestic
 
-every = pytest.mark.parametrize("where", ["folder", "sftp", "fake"])
-# restic takes most of a second to open a repository: what an SSH server cannot change is not tried there again.
+every = pytest.mark.parametrize("where", ["folder", "sftp", "s3", "rest", "kept", "fake"])
+deleting = pytest.mark.parametrize("where", ["folder", "sftp", "s3", "rest", "fake"])
+# restic takes most of a second to open a repository: what a host cannot change is not tried at all of them.
 near = pytest.mark.parametrize("where", ["folder", "fake"])
 
 
@@ -83,18 +87,99 @@ async def test_what_cannot_be_restored(g: Ground) -> None:
             await g.bring_back(saved.id, folder, bad)
 
 
-@near
+@deleting
 async def test_forgetting_is_exact(g: Ground) -> None:
     folder = await g.fill("forget", a="x")
     one, two = await g.save(folder, "stack=forget"), await g.save(folder, "stack=forget")
     await g.restic.forget("host", [])
     await g.restic.forget("host", [one.id, "0" * 64])  # what is gone already is no obstacle
     assert [each.id for each in await g.restic.found("host", tags=["stack=forget"])] == [two.id]
+    told: list[Progress] = []
+    await g.restic.prune("host", told.append)
+    forward(told)
+    assert await g.restic.check("host", (1, 1), told.append) == Checked()
+    assert await g.restic.contents("host", two.id) == (1, 1)
     await g.restic.unlock("host")
     assert await g.restic.locks("host") == 0
+    assert await g.restic.can_delete("host")
+
+
+@pytest.mark.parametrize("where", ["kept", "fake"])
+async def test_threat_17_what_lets_nothing_be_deleted(where: str, tmp_path: Path) -> None:
+    with ground(where, tmp_path) as g:
+        await g.restic.create("host")
+        if isinstance(g.restic, FakeRestic):
+            g.restic.keeping.add("host")
+        folder = await g.fill("keep", a="x")
+        saved = await g.save(folder, "stack=keep")
+        assert not await g.restic.can_delete("host")
+        with pytest.raises(Refused) as refused:
+            await g.restic.forget("host", [saved.id])
+        if isinstance(g.restic, ResticCli):
+            worded(refused.value)
+        assert [each.id for each in await g.restic.found("host", tags=["stack=keep"])] == [saved.id]
+        assert await g.restic.check("host", (1, 1), lambda _: None) == Checked()
+        assert await g.restic.locks("host") == 0
+
+
+@every
+async def test_a_copy_is_a_backup(where: str, tmp_path: Path) -> None:
+    with ground(where, tmp_path) as g:
+        folder = await g.fill("twice", a="x", b="y" * 3000)
+        await g.restic.create("near")
+        await g.restic.create("host", like="near")
+        saved = await g.restic.save(
+            "near", folder, tags=["stack=twice"], leave_out=[], parent=None, progress=lambda _: None
+        )
+        told: list[Progress] = []
+        await g.restic.copy("near", "host", [], told.append)
+        assert told == []
+        await g.restic.copy("near", "host", [saved.id], told.append)
+        forward(told)
+        await g.restic.copy("near", "host", [saved.id], told.append)  # once more is no second copy
+        [copied] = await g.restic.found("host", tags=["stack=twice"])
+        [original] = await g.restic.found("near", tags=["stack=twice"])
+        assert copied.original == original.original == original.id == saved.id
+        assert copied.id != saved.id
+        assert (copied.files, copied.bytes) == (original.files, original.bytes) == (2, 3001)
+        assert (copied.taken, copied.tags, copied.paths) == (original.taken, original.tags, original.paths)
+        await g.bring_back(copied.id, folder, g.root / "data" / "side-copy")
+        assert await g.files.read(g.root / "data" / "side-copy" / "b") == "y" * 3000
+        with pytest.raises(NotFound):
+            await g.restic.copy("near", "host", ["0" * 64], lambda _: None)
 
 
 @near
+async def test_a_backup_that_waits_with_the_repository_open(g: Ground) -> None:
+    folder = await g.fill("waiting", a="early")
+    gate, stands = asyncio.Event(), asyncio.Event()
+    how = {"tags": ["stack=waiting"], "leave_out": ("sub",), "parent": None, "progress": lambda _: None}
+    saving = asyncio.create_task(g.restic.save("host", folder, **how, begin=gate.wait(), opened=stands.set))  # type: ignore[arg-type]
+    await asyncio.wait_for(stands.wait(), 20)
+    assert not saving.done()
+    await g.files.write(folder / "a", "late enough")
+    gate.set()
+    saved = await saving
+    assert (saved.files, saved.bytes) == (1, 11)
+
+    async def fails() -> None:
+        raise RuntimeError("no pause, no backup")
+
+    with pytest.raises(RuntimeError, match="no pause"):
+        await g.restic.save("host", folder, **how, begin=fails())  # type: ignore[arg-type]
+    stands.clear()
+    saving = asyncio.create_task(
+        g.restic.save("host", folder, **how, begin=asyncio.Event().wait(), opened=stands.set)  # type: ignore[arg-type]
+    )
+    await asyncio.wait_for(stands.wait(), 20)
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    assert [each.id for each in await g.restic.found("host", tags=["stack=waiting"])] == [saved.id]
+    assert await g.restic.locks("host") == 0
+
+
+@every
 async def test_made_once(where: str, tmp_path: Path) -> None:
     with ground(where, tmp_path) as g:
         with pytest.raises(NotFound):

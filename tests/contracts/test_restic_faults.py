@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from gardien.adapters import process
-from gardien.adapters import restic as adapter
+from gardien.adapters import restic_call as adapter
 from gardien.adapters.restic import ResticCli
 from gardien.errors import (
     CommandFailed,

@@ -1,14 +1,20 @@
 """The hosts of the test world do what the tests of gardien lean on."""
 
+import base64
 import socket
+import ssl
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.world.line import Line
+from tests.world.rest import RestHost
+from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 
 
@@ -102,3 +108,68 @@ def test_a_line_can_be_half_open_and_cut(host: SftpHost) -> None:
             while link.recv(4096):
                 pass
             raise AssertionError("an orderly end instead of a reset")
+
+
+def asked(
+    url: str, certificate: Path | None = None, method: str = "GET", login: str = "", body: bytes | None = None
+) -> tuple[int, str]:
+    """Status and body of an answer, over TLS that is verified."""
+    request = urllib.request.Request(url, data=body, method=method)
+    if login:
+        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    trust = ssl.create_default_context(cafile=certificate)
+    try:
+        with urllib.request.urlopen(request, context=trust, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_rest_server_keeps_what_it_has(tmp_path: Path) -> None:
+    with RestHost(tmp_path / "rest", append_only=True) as rest:
+        login = f"{rest.user}:{rest.password}"
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            asked(rest.url)
+        assert asked(f"{rest.url}/config", rest.certificate)[0] == 401
+        assert asked(f"{rest.url}/?create=true", rest.certificate, "POST", login)[0] == 200
+        assert asked(f"{rest.url}/config", rest.certificate, "POST", login, b"x")[0] == 200
+        assert asked(f"{rest.url}/config", rest.certificate, "DELETE", login)[0] == 403
+        rest.again(append_only=False)
+        assert asked(f"{rest.url}/config", rest.certificate, "DELETE", login)[0] == 200
+        rest.revoke()
+        assert asked(f"{rest.url}/config", rest.certificate, login=login)[0] == 401
+        before = rest.certificate.read_text()
+        rest.new_certificate()
+        assert rest.certificate.read_text() != before
+
+
+def test_a_store_verifies_signatures_and_locks_objects(tmp_path: Path) -> None:
+    import boto3  # type: ignore[import-untyped]
+    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+    with S3Host(tmp_path / "store", locked=True) as store:
+
+        def client(key: str, secret: str) -> "boto3.client":
+            return boto3.client(
+                "s3",
+                endpoint_url=store.url,
+                verify=str(store.certificate),
+                region_name=store.region,
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
+                config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+            )
+
+        for key, secret, code in ((store.key, "wrong", "SignatureDoesNotMatch"), ("X", "x", "InvalidAccessKeyId")):
+            with pytest.raises(ClientError, match=code):
+                client(key, secret).list_objects_v2(Bucket=store.bucket)
+        ours = client(store.key, store.secret)
+        version = ours.put_object(Bucket=store.bucket, Key="a b/c", Body=b"kept")["VersionId"]
+        ours.delete_object(Bucket=store.bucket, Key="a b/c")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            ours.delete_object(Bucket=store.bucket, Key="a b/c", VersionId=version)
+        assert ours.get_object(Bucket=store.bucket, Key="a b/c", VersionId=version)["Body"].read() == b"kept"
+        store.full = True
+        with pytest.raises(ClientError, match="QuotaExceeded"):
+            ours.put_object(Bucket=store.bucket, Key="more", Body=b"x")

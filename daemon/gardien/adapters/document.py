@@ -156,6 +156,16 @@ PATTERNS: Mapping[str, str] = {
     rf"^{NAME}\Z": N_("Use small letters, digits and dashes, beginning with a letter, at most 31."),
     r"^[a-z0-9][a-z0-9-]{0,62}\Z": N_("Use small letters, digits and dashes, at most 63."),
     r"^([01]\d|2[0-3]):[0-5]\d\Z": N_("Write a time of day such as 02:30."),
+    r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z": N_("Write hours such as 08:00-20:00."),
+    r"^[1-9]\d{0,6} (KiB|MiB)/s\Z": N_("Write a speed such as 500 KiB/s or 2 MiB/s."),
+    rf"^https?://({HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?\Z": N_(
+        "Write an address such as https://backup.example/gardien, without a login in it."
+    ),
+    r"^[a-z0-9][a-z0-9._-]{1,62}\Z": N_("Use small letters, digits and . _ -, at most 63."),
+    r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z": N_(
+        "Write a path without a leading slash, of letters, digits and . _ / -"
+    ),
+    r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z": N_("Use letters, digits, dashes and underscores, at most 63."),
     r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\Z": N_("Use letters, digits and . _ @ -"),
     r"^[A-Za-z0-9_./][A-Za-z0-9_./ -]{0,199}\Z": N_("Write a folder of letters, digits, spaces and . _ / -"),
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( .*)?\Z": N_(

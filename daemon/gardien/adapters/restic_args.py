@@ -4,31 +4,14 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from gardien.model.settings import LocalTarget, SftpTarget
+from gardien.model.settings import Settings
 
 TAG = "gardien"
 
 
-def location(target: LocalTarget | SftpTarget) -> str:
-    """What restic calls the repository's location. A folder without a leading slash is relative to the SSH login's."""
-    if isinstance(target, LocalTarget):
-        return str(target.folder)
-    return f"sftp://{quote(target.user, safe='')}@{_bracketed(target.host)}:{target.port}/{target.folder}"
-
-
-def known_host(target: SftpTarget) -> str:
-    """The one line of the known_hosts file that pins the target's key."""
-    name = target.host.strip("[]")
-    if target.port != 22:
-        name = f"[{name}]:{target.port}"
-    kind, key, *_ = target.host_key.split()
-    return f"{name} {kind} {key}\n"
-
-
-def ssh_args(target: SftpTarget, known_hosts: Path, log: Path) -> list[str]:
-    """How ssh is called: without this machine's own SSH configuration, without questions, for the host we know only.
+def ssh_args(keys: Sequence[Path], known_hosts: Path, log: Path | None = None) -> list[str]:
+    """How ssh is called: without this machine's own SSH configuration, without questions, for the hosts we know only.
 
     What it has to say goes to `log`: restic often ends before it has passed on ssh's last words.
     """
@@ -43,7 +26,9 @@ def ssh_args(target: SftpTarget, known_hosts: Path, log: Path) -> list[str]:
         "ServerAliveCountMax": "4",
         "ConnectTimeout": "20",
     }
-    args = ["-F", "none", "-E", str(log), "-i", str(target.key).replace("%", "%%")]
+    args = ["-F", "none", *(["-E", str(log)] if log is not None else [])]
+    for key in keys:
+        args += ["-i", str(key).replace("%", "%%")]
     for name, value in options.items():
         args += ["-o", f"{name}={value}"]
     return args
@@ -60,10 +45,24 @@ def exclude(folder: Path, pattern: str) -> str:
     return re.sub(r"([*?\[\]\\])", r"\\\1", str(folder)) + "/" + pattern.strip("/")
 
 
+def proxy_env(settings: Settings) -> dict[str, str]:
+    """What a command's environment says of the proxy, if there is one; SSH knows none."""
+    if settings.proxy is None:
+        return {}
+    around = ",".join(settings.around_proxy)
+    return {"HTTP_PROXY": settings.proxy, "HTTPS_PROXY": settings.proxy, "NO_PROXY": around}
+
+
 def save_args(
-    folder: Path, *, host: str, tags: Sequence[str], leave_out: Sequence[str], parent: str | None
+    folder: Path,
+    *,
+    host: str,
+    tags: Sequence[str],
+    leave_out: Sequence[str],
+    parent: str | None,
+    gate: Path | None = None,
 ) -> list[str]:
-    """`restic backup …`"""
+    """`restic backup …`; it opens the repository, and begins when it has read `gate` to its end."""
     args = ["backup", "--host", host]
     for tag in _all_tags(tags):
         args += ["--tag", tag]
@@ -71,12 +70,34 @@ def save_args(
         args += ["--exclude", exclude(folder, pattern)]
     if parent is not None:
         args += ["--parent", parent]
+    if gate is not None:
+        args += ["--exclude-file", str(gate)]
     return [*args, "--", str(folder)]
 
 
 def found_args(*, host: str, tags: Sequence[str]) -> list[str]:
     """`restic snapshots …`: those that bear all the tags."""
     return ["snapshots", "--no-lock", "--host", host, "--tag", ",".join(_all_tags(tags))]
+
+
+def copy_args(snapshots: Sequence[str]) -> list[str]:
+    """`restic copy …`; from where, and to where, is said before it."""
+    return ["copy", "--", *snapshots]
+
+
+def check_args(part: tuple[int, int] | None) -> list[str]:
+    """`restic check …`; `part` n of t parts of all data is read, too."""
+    if part is None:
+        return ["check"]
+    number, parts = part
+    if not 1 <= number <= parts:
+        raise ValueError(f"not a part: {part}")
+    return ["check", f"--read-data-subset={number}/{parts}"]
+
+
+def limit_args(kib_per_second: int | None) -> list[str]:
+    """How fast it may send."""
+    return [] if kib_per_second is None else ["--limit-upload", str(kib_per_second)]
 
 
 def restore_args(snapshot: str, folder: str, to: Path) -> list[str]:
@@ -100,10 +121,6 @@ def _all_tags(tags: Sequence[str]) -> list[str]:
         if not tag or "," in tag or tag != tag.strip():
             raise ValueError(f"not a tag: {tag!r}")
     return every
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host.strip('[]')}]" if ":" in host else host
 
 
 def _ssh_quoted(path: Path) -> str:

@@ -11,6 +11,7 @@ from gardien.errors import (
     GardienError,
     NoSpace,
     NotFound,
+    Refused,
     RepositoryLocked,
     RepositoryMissing,
     TargetFull,
@@ -27,13 +28,20 @@ def typed(error: Ended, target: str, *, cache: Path, snapshot: str = "", to: Pat
     """The error to raise for `error`. `snapshot` and `to`: what was read, and the folder it was to be restored to."""
     if error.reason == "missing":
         return error
+    if re.search(_KEPT, error.outcome.stderr):
+        return keeps(target, error.detail)
     kind, says, remedy = next(_meanings(error, cache, snapshot, to))
     return kind(says, remedy, detail=error.detail, target=target, snapshot=snapshot[:8], folder=str(to or ""))
 
 
 def hopeless(line: str) -> bool:
-    """Whether restic may as well be ended: 0.18 often hangs for ever after it has found a full target."""
-    return line.startswith("Save(<") and re.search(_FULL, line, re.IGNORECASE) is not None
+    """Whether restic may as well be ended.
+
+    0.18 often hangs for ever after it has found a full target, and tries for 15 minutes what no try will change.
+    """
+    if line.startswith("Save(<") and re.search(_FULL, line, re.IGNORECASE):
+        return True
+    return re.search(RETRYING, line) is not None and re.search(_LASTING, line, re.IGNORECASE) is not None
 
 
 def nothing(target: str, detail: str = "") -> Damaged:
@@ -41,6 +49,16 @@ def nothing(target: str, detail: str = "") -> Damaged:
     return Damaged(
         N_("nothing was restored from the target {target}: the snapshot holds no such folder, or an empty one"),
         N_("Choose another snapshot, and have the person who helps you look at this one."),
+        detail=detail,
+        target=target,
+    )
+
+
+def keeps(target: str, detail: str = "") -> Refused:
+    """The error for a host that does not let us delete."""
+    return Refused(
+        N_("the backup target {target} lets nothing be deleted from here"),
+        N_("That protects your backups, and nothing was changed. Old ones are deleted at the host, by its own rules."),
         detail=detail,
         target=target,
     )
@@ -85,6 +103,16 @@ _OTHER_HOST: _Meaning = (
     TargetRefuses,
     N_("the backup target {target} is not the server it used to be: its host key has changed"),
     N_("Nothing was sent. Ask the host whether they changed the key; only then put the new one into gardien.yaml."),
+)
+_LOGIN: _Meaning = (
+    TargetRefuses,
+    N_("the backup target {target} does not accept gardien's key or password"),
+    N_("Look at the host's page whether the key is still valid; gardien's is in its folder `secrets`."),
+)
+_OTHER_CERTIFICATE: _Meaning = (
+    TargetRefuses,
+    N_("the backup target {target} does not show the certificate it should: it may be another server"),
+    N_("Nothing was sent. Ask the host. If the certificate is theirs, name its authority under `ca` in gardien.yaml."),
 )
 _FORBIDDEN: _Meaning = (
     TargetRefuses,
@@ -141,17 +169,34 @@ _PASSPHRASE: _Meaning = (
 )
 _CODES: Mapping[int, _Meaning] = {10: _MISSING, 11: _LOCKED, 12: _PASSPHRASE}
 
-_FULL = r"no space left on device|quota exceeded|not enough (disk )?space|no space (left )?on filesystem"
+RETRYING = r"returned error, retrying after"
+_FULL = (
+    r"no space left on device|quota\b.{0,60}\bexceeded|exceeded.{0,60}\bquota|not enough (disk |storage )?space"
+    r"|no space (left )?on filesystem|insufficient storage|storage (is )?full"
+    r"|reached its minimum free drive threshold"
+)
+_ACCESS = (
+    r"(401|403)[): ]|Access ?Denied|(Access Key Id|request signature) .{0,40}(you provided|we calculated)"
+    r"|InvalidAccessKeyId|SignatureDoesNotMatch"
+)
+_TLS = r"x509:|tls: failed|certificate (is not|has expired)|server gave HTTP response to HTTPS client"
+_NO_BUCKET = r"bucket does not exist"
+_LASTING = f"{_FULL}|{_ACCESS}|{_TLS}|{_NO_BUCKET}"
+_KEPT = r"Remove\(<(snapshot|data|index|key)/\w+>\).*(403|Access ?Denied|permission denied|Operation not permitted)"
 _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (r"wrong password or no key found", _PASSPHRASE),
-    (r"Is there a repository at the following location", _MISSING),
+    (_NO_BUCKET, _MISSING),
     (r"repository is already locked", _LOCKED),
     (r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", _OTHER_HOST),
+    (_TLS, _OTHER_CERTIFICATE),
+    (rf"(Save\(|MkdirAll|create repository).*({_ACCESS})", _FORBIDDEN),
+    (_ACCESS, _LOGIN),
     (r"Permission denied \(|Too many authentication failures|Unable to negotiate|Bad permissions", _REFUSED),
     (
         r"ssh: (connect to host|Could not resolve)|Connection (refused|timed out|reset|closed)|No route to host"
         r"|Network is unreachable|not responding|Broken pipe|connection lost|unable to start the sftp session"
-        r"|kex_exchange_identification",
+        r"|kex_exchange_identification|dial tcp|no such host|i/o timeout|handshake timeout|server misbehaving"
+        r"|\b50[0234]\b|please reduce your request rate|internal error|: EOF",
         _UNREACHABLE,
     ),
     (r"(MkdirAll|create repository|Save\(|OpenFile).*(permission denied|read-only|does not exist|no such)", _FORBIDDEN),

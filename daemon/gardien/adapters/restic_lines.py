@@ -1,6 +1,7 @@
 """What restic prints with `--json`: its lines, and its status lines as `Progress`."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -79,3 +80,54 @@ class Gauge:
             seconds_left=left if left is not None and left < _LONGEST_GUESS else None,
         )
         self._tell(self._last)
+
+
+class Bars:
+    """The bars that restic draws where it knows no JSON, `[0:12] 50.00%  3 / 6 packs copied`, as `Progress`.
+
+    One bar follows another: what is done never goes back, what there is to do grows.
+    """
+
+    def __init__(self, tell: OnProgress) -> None:
+        self._tell = tell
+        self._before = 0  # all of the former bars
+        self._done = self._total = 0
+
+    def line(self, line: str) -> bool:
+        """A line of it. Whether it is a sign of life: something got further."""
+        found = re.search(r"(\d+) / (\d+) \w", line)
+        if found is None:
+            return True
+        done, total = int(found[1]), int(found[2])
+        if total != self._total or done < self._done:
+            self._before += self._total
+            self._done, self._total = 0, total
+        elif done == self._done:
+            return False
+        self._done = done
+        self._say()
+        return True
+
+    def end(self) -> None:
+        """It is over, and all is done."""
+        self._done = self._total
+        self._say()
+
+    def _say(self) -> None:
+        self._tell(Progress(files_done=self._before + self._done, files_total=self._before + self._total))
+
+
+_END = re.compile(r"Fatal: (The )?repository contains errors|repository contains errors", re.IGNORECASE)
+
+
+def problems_of(said: str) -> tuple[str, ...]:
+    """What `restic check` found wrong; nothing if it did not come to that verdict."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    if not any(_END.search(line) for line in lines):
+        return ()
+    found = [line[:300] for line in lines if not _END.search(line) and not line.startswith(_ADVICE)]
+    return tuple(found[:_MOST_PROBLEMS]) or (lines[-1][:300],)
+
+
+_ADVICE = ("The repository ", "restic repair", "Damaged pack files can")
+_MOST_PROBLEMS = 100

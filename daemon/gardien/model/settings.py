@@ -22,7 +22,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
 ClockTime = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}\Z")]
-Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]  # by the machine's clock, also over midnight
+Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6} (KiB|MiB)/s\Z")]
 Url = Annotated[
     str, StringConstraints(pattern=rf"^https?://({HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?\Z", max_length=250)
@@ -77,7 +77,7 @@ class _Target(Closed):
     copy_of: Name | None = None  # the target that this one is filled from
     compression: Literal["auto", "off", "max"] = "auto"
     gentle: bool = False  # one core, for a machine that has better to do
-    upload_limit: dict[Hours, Rate] = {}  # 08:00-20:00: 500 KiB/s
+    upload_limit: dict[Hours, Rate] = {}  # 08:00-20:00: 500 KiB/s, by the machine's clock, also over midnight
 
     def kib_per_second(self, at: time) -> int | None:
         """How fast gardien may send to it at that time of the day; None: as fast as it goes."""
@@ -185,5 +185,5 @@ class Settings(Closed):
         return self.secrets / f"target-{target}.passphrase"
 
     def login(self, target: str) -> Path:
-        """The 0600 file of `NAME='value'` lines by which `target` lets gardien in: `target-NAME.s3`, `target-NAME.rest`."""
+        """The 0600 file of `NAME='value'` lines that holds what lets us in at an `s3` or `rest` target."""
         return self.secrets / f"target-{target}.{self.targets[target].kind}"

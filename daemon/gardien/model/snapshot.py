@@ -32,6 +32,9 @@ class Found:
     host: str
     tags: tuple[str, ...]
     paths: tuple[str, ...]
+    original: str = ""  # of a copy: the id of what it was copied from; else its own
+    files: int | None = None  # as restic counted them when it was made
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,14 @@ class Saved:
     added: int
     complete: bool
     missed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look into a whole repository found: nothing, or what restic says is not as it should be."""
+
+    problems: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return not self.problems

@@ -1,23 +1,36 @@
 """What a schema cannot say of `gardien.yaml`: parts of it that contradict each other."""
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
 from gardien.model.fault import Fault, Key, nearest
-from gardien.model.settings import LocalTarget, Settings, SftpTarget
-from gardien.rules.kinds import misfit
+from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, Target
+from gardien.rules.images import is_registry
+from gardien.rules.kinds import fits, misfit
 from gardien.words import N_, Value, Words
 
 _LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 _ANYWHERE = ("0.0.0.0", "::", "[::]")  # noqa: S104  (compared with, not listened on)
+_OURSELVES = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$)")
 _LONGEST_SOCKET = 107  # bytes that a unix socket's address can hold
+_PROXY = re.compile(rf"https?://([^\s@/]+@)?({HOST})(:[0-9]{{1,5}})?/?")
+_AROUND = re.compile(rf"\.?({HOST})(/[0-9]{{1,3}})?")
 _ODD = set("'\"\\$`:\n")
 
 
 def faults_of(settings: Settings) -> list[Fault]:
     """Everything in `settings` that does not go together."""
-    return [*_folders(settings), *_page(settings), *_programs(settings), *_targets(settings), *_images(settings)]
+    return [
+        *_folders(settings),
+        *_page(settings),
+        *_programs(settings),
+        *_mirrors(settings),
+        *_proxy(settings),
+        *_targets(settings),
+        *_images(settings),
+    ]
 
 
 def _fault(at: tuple[Key, ...], says: str, remedy: str | Words = "", **values: Value) -> Fault:
@@ -89,6 +102,44 @@ def _programs(settings: Settings) -> Iterator[Fault]:
             )
 
 
+def _mirrors(settings: Settings) -> Iterator[Fault]:
+    for registry, mirror in settings.docker.mirrors.items():
+        at = ("docker", "mirrors", registry)
+        if "/" in registry or not is_registry(registry) or not fits("image", f"{registry}/image"):
+            yield _fault(
+                at,
+                N_("{name} is not a registry"),
+                N_("Write the name that images begin with, such as docker.io or ghcr.io."),
+                name=registry,
+            )
+        if not is_registry(mirror.partition("/")[0]) or not fits("image", f"{mirror}/image"):
+            yield _fault(
+                at,
+                N_("“{mirror}” cannot be a mirror of {name}"),
+                N_("Write a registry, and a path in it if need be, such as registry.example:5000/hub."),
+                mirror=mirror,
+                name=registry,
+            )
+
+
+def _proxy(settings: Settings) -> Iterator[Fault]:
+    if settings.proxy is not None and not (settings.proxy.isprintable() and _PROXY.fullmatch(settings.proxy)):
+        # Not shown: there may be a password in it.
+        yield _fault(
+            ("proxy",),
+            N_("the proxy is not the address of one"),
+            N_("Write http:// or https://, its name and its port, such as http://proxy.example:3128."),
+        )
+    for index, name in enumerate(settings.no_proxy):
+        if not _AROUND.fullmatch(name):
+            yield _fault(
+                ("no_proxy", index),
+                N_("“{name}” is neither a name nor an address"),
+                N_("Write names, domains and addresses, such as intranet.example or 192.168.1.0/24."),
+                name=name,
+            )
+
+
 def _targets(settings: Settings) -> Iterator[Fault]:
     chosen = settings.backup.target
     if chosen is not None and chosen not in settings.targets:
@@ -97,17 +148,101 @@ def _targets(settings: Settings) -> Iterator[Fault]:
         )
     ours = settings.folders
     for name, target in settings.targets.items():
+        yield from _sent(settings, name, target)
         at = ("targets", name, "folder")
-        if isinstance(target, SftpTarget):
-            if ".." in Path(target.folder).parts or target.folder.strip("/. ") == "":
-                yield _fault(
-                    at,
-                    N_("{folder} is not a folder of its own at the host"),
-                    N_("Name one for the backups, such as ./gardien."),
-                    folder=target.folder,
-                )
-            continue
-        yield from _local(target, at, (ours.data, ours.state, ours.run, ours.owner))
+        if isinstance(target, S3Target | RestTarget):
+            yield from _online(name, target)
+        elif isinstance(target, LocalTarget):
+            yield from _local(target, at, (ours.data, ours.state, ours.run, ours.owner))
+        elif ".." in Path(target.folder).parts or target.folder.strip("/. ") == "":
+            yield _fault(
+                at,
+                N_("{folder} is not a folder of its own at the host"),
+                N_("Name one for the backups, such as ./gardien."),
+                folder=target.folder,
+            )
+
+
+def _sent(settings: Settings, name: str, target: Target) -> Iterator[Fault]:
+    """What holds for every kind: whom it is a copy of, and how fast it is filled."""
+    source = target.copy_of
+    at = ("targets", name, "copy_of")
+    if source is not None:
+        if source not in settings.targets:
+            yield _fault(at, N_("there is no target {target}"), nearest(source, settings.targets), target=source)
+        elif source == name or settings.targets[source].copy_of is not None:
+            yield _fault(
+                at,
+                N_("{name} is to be a copy of {target}, which is itself a copy"),
+                N_("Name the target that backups go to first."),
+                name=name,
+                target=source,
+            )
+        elif _stores_differ(target, settings.targets[source]):
+            yield _fault(
+                at,
+                N_("restic cannot copy to {target} from another object store with a key or a region of its own"),
+                N_("Copy from a target of another kind, such as a disk; or use one key, in one region, for both."),
+                target=name,
+            )
+        if settings.backup.target == name:
+            yield _fault(
+                ("backup", "target"),
+                N_("backups cannot go to {target}: it is a copy of {source}"),
+                N_("Let them go to {source}; {target} is filled from there."),
+                target=name,
+                source=source,
+            )
+    spans = list(target.upload_limit)
+    for hours in spans:
+        if hours[:5] == hours[6:]:
+            yield _fault(
+                ("targets", name, "upload_limit", hours),
+                N_("{hours} begins when it ends"),
+                N_("For the whole day write 00:00-12:00 and 12:00-00:00."),
+                hours=hours,
+            )
+    for one, other in combinations(spans, 2):
+        if _minutes(one) & _minutes(other):
+            yield _fault(
+                ("targets", name, "upload_limit", other),
+                N_("{one} and {other} overlap"),
+                N_("Let one begin when the other ends."),
+                one=one,
+                other=other,
+            )
+
+
+def _stores_differ(one: Target, other: Target) -> bool:
+    if not (isinstance(one, S3Target) and isinstance(other, S3Target)):
+        return False
+    return (one.endpoint, one.region) != (other.endpoint, other.region)
+
+
+def _minutes(hours: str) -> set[int]:
+    begin, end = (int(each[:2]) * 60 + int(each[3:]) for each in hours.split("-"))
+    return set(range(begin, end)) if begin < end else {*range(begin, 24 * 60), *range(end)}
+
+
+def _online(name: str, target: S3Target | RestTarget) -> Iterator[Fault]:
+    """Backups are encrypted, but a login that is sent in plain text is everybody's."""
+    key, address = ("endpoint", target.endpoint) if isinstance(target, S3Target) else ("url", target.url)
+    if not address.startswith("http://"):
+        return
+    if not _OURSELVES.match(address):
+        yield _fault(
+            ("targets", name, key),
+            N_("{address} would send the login in plain text"),
+            N_("Write https://"),
+            address=address,
+        )
+    if target.ca is not None:
+        yield _fault(
+            ("targets", name, "ca"),
+            N_("{address} shows no certificate that `ca` could vouch for"),
+            N_("Write https://, or leave `ca` out."),
+            address=address,
+        )
 
 
 def _local(target: LocalTarget, at: tuple[Key, ...], ours: tuple[Path, ...]) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """What the use cases ask of their neighbours. Every neighbour, real or fake, passes the suite in `tests/contracts/`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Plan
 from gardien.model.settings import Settings
-from gardien.model.snapshot import Found, Saved, Snapshot
+from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.words import Words
 
@@ -105,8 +105,11 @@ class Restic(Protocol):
     """The repositories. Raises the typed errors of `gardien.errors`; never prompts, never hangs for ever."""
 
     async def version(self) -> str: ...
-    async def create(self, target: str) -> str:
-        """Make the repository; returns its id. Raises `Refused` if there is one already."""
+    async def create(self, target: str, *, like: str | None = None) -> str:
+        """Make the repository; returns its id. Raises `Refused` if there is one already.
+
+        `like`: the target it will be filled from by `copy`; both then cut files alike, and share what is the same.
+        """
         ...
 
     async def identity(self, target: str) -> str:
@@ -122,8 +125,18 @@ class Restic(Protocol):
         leave_out: Sequence[str],
         parent: str | None,
         progress: OnProgress,
+        kib_per_second: int | None = None,
+        persistent: bool = False,
+        begin: Awaitable[object] | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> Saved:
-        """One pass over `folder`. rc 3 gives `complete=False` with what was missed; no folder raises Incomplete."""
+        """One pass over `folder`. rc 3 gives `complete=False` with what was missed; no folder raises Incomplete.
+
+        `persistent`: over a line that is cut it goes on for about an hour; else it gives up within half a minute.
+        With `begin` the repository is opened at once, which takes most of a second, and `opened` is called; reading
+        begins when `begin` is done. What `begin` raises is raised, and nothing was saved. The snapshot bears the time
+        of the opening.
+        """
         ...
 
     async def found(self, target: str, *, tags: Sequence[str]) -> list[Found]:
@@ -142,7 +155,35 @@ class Restic(Protocol):
         ...
 
     async def forget(self, target: str, snapshots: Sequence[str]) -> None:
-        """Forget exactly these ids; no prune."""
+        """Forget exactly these ids; no prune. Raises `Refused` if the host lets nothing be deleted."""
+        ...
+
+    async def copy(
+        self,
+        source: str,
+        target: str,
+        snapshots: Sequence[str],
+        progress: OnProgress,
+        *,
+        kib_per_second: int | None = None,
+        persistent: bool = True,
+    ) -> None:
+        """Copy exactly these snapshots to another repository; what it has is not sent again. Counts packs as files.
+
+        A copy has an id of its own, and the source's as `Found.original`. Raises NotFound if one is not at the source.
+        """
+        ...
+
+    async def check(self, target: str, part: tuple[int, int] | None, progress: OnProgress) -> Checked:
+        """Look whether the repository is whole; with `part` (n, t) also read the n-th of t parts of all its data."""
+        ...
+
+    async def prune(self, target: str, progress: OnProgress, *, kib_per_second: int | None = None) -> None:
+        """Give back the room of what was forgotten. Counts packs as files. Raises `Refused` like `forget`."""
+        ...
+
+    async def can_delete(self, target: str) -> bool:
+        """Whether our key may delete what is saved there: then a thief of it may, too. Leaves nothing behind."""
         ...
 
     async def unlock(self, target: str) -> None:

@@ -1,0 +1,243 @@
+"""One call of restic on a repository: its files, its environment, its patience, and its failures made into ours."""
+
+import asyncio
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gardien.adapters.process import Ended, OnLine, Outcome, run
+from gardien.adapters.restic_args import limit_args, proxy_env, sftp_option, ssh_args
+from gardien.adapters.restic_errors import RETRYING, hopeless, typed
+from gardien.adapters.restic_places import LOGIN, Place, authorities, login_missing, place, store_file
+from gardien.errors import GardienError, NotFound, TargetRefuses, TargetUnreachable, WrongPassphrase
+from gardien.model.settings import Settings, SftpTarget, Target
+from gardien.rules.env import read_env
+from gardien.words import N_
+
+_WAIT_FOR_LOCK = "2m"
+_HASTE = 20.0  # seconds after which a call that is not persistent gives up what restic itself would try for 15 minutes
+_PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)  # seconds between the tries of one that is
+
+
+class Calls:
+    """Calls restic. A login is never in an argument or in the environment: restic is told of files of mode 0600."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.folders.run / "restic"
+        self._children = settings.folders.run / "children"
+        self._cache = settings.folders.state / "restic-cache"
+
+    @property
+    def folder(self) -> Path:
+        """Where the files that restic is told of lie."""
+        return self._folder
+
+    def target(self, name: str) -> Target:
+        """Raises NotFound."""
+        try:
+            return self._settings.targets[name]
+        except KeyError:
+            raise NotFound(
+                N_("there is no backup target called {target}"),
+                N_("Look at “targets” in gardien.yaml for the names there are."),
+                target=name,
+            ) from None
+
+    def login(self, name: str) -> dict[str, str]:
+        """What lets us in, by the names of LOGIN. Raises TargetRefuses if it is not there, or not whole."""
+        names = LOGIN.get(self.target(name).kind, ())
+        file = self._settings.login(name)
+        values, odd = read_env(_read(file)) if names else ({}, [])
+        if odd or not all(values.get(each) for each in names):
+            raise login_missing(name, file)
+        return {each: values[each] for each in names}
+
+    def place(self, name: str) -> Place:
+        """Where it lies, with its login. Raises NotFound; TargetRefuses if what would let us in is not there."""
+        target = self.target(name)
+        if isinstance(target, SftpTarget) and not target.key.is_file():
+            raise TargetRefuses(
+                N_("the SSH key for the backup target {target} is not on this machine ({file})"),
+                N_("Put the key back, or name another one in gardien.yaml."),
+                target=name,
+                file=str(target.key),
+            )
+        return place(target, self.login(name))
+
+    async def asked(
+        self,
+        target: str,
+        args: Sequence[str],
+        *,
+        snapshot: str = "",
+        to: Path | None = None,
+        persistent: bool = False,
+        **how: Any,
+    ) -> Outcome:
+        """Run a command on a repository; its failure is one of our errors. A lock is looked into once.
+
+        `persistent`: over a line that is cut it is tried again and again, from where it was: what was sent is there.
+        """
+        tries = 0
+        while True:
+            began = time.monotonic()
+            try:
+                return await self._past_a_lock(target, args, persistent=persistent, **how)
+            except Ended as ended:
+                error = self.typed(ended, target, snapshot=snapshot, to=to)
+                if time.monotonic() - began > 2 * max(_PAUSES):
+                    tries = 0  # it was at work for long: another fault than the last one
+                if not persistent or not isinstance(error, TargetUnreachable) or tries >= len(_PAUSES):
+                    raise error from ended
+            await asyncio.sleep(_PAUSES[tries])
+            tries += 1
+
+    async def _past_a_lock(self, target: str, args: Sequence[str], **how: Any) -> Outcome:
+        try:
+            return await self.ask(target, args, **how)
+        except Ended as error:
+            if error.outcome.code != 11:
+                raise
+        await self.unlock(target)
+        if how.get("source") is not None:
+            await self.unlock(how["source"])
+        return await self.ask(target, ["--retry-lock", _WAIT_FOR_LOCK, *args], **how)
+
+    async def unlock(self, target: str) -> None:
+        try:
+            await self.ask(target, ["unlock"])
+        except Ended as error:
+            raise self.typed(error, target) from error
+
+    async def ask(
+        self,
+        target: str,
+        args: Sequence[str],
+        *,
+        source: str | None = None,
+        patient: bool = False,
+        persistent: bool = False,
+        json: bool = True,
+        kib_per_second: int | None = None,
+        **how: Any,
+    ) -> Outcome:
+        """`patient`: as long as it is at work; else it is a question that has an answer soon. Raises Ended."""
+        limits = self._settings.limits
+        how |= {"silence": float(limits.silence)} if patient else {"timeout": float(limits.command)}
+        ssh_log = self._folder / f"{target}.ssh-{secrets.token_hex(4)}"
+        try:
+            told, env = await asyncio.to_thread(self._prepare, target, source, ssh_log)
+            every = [*(["--json"] if json else []), *limit_args(kib_per_second), *told, *args]
+            return await self.start(every, env=env, haste=None if persistent else _HASTE, **how)
+        except Ended as error:
+            outcome, said = error.outcome, await asyncio.to_thread(_read, ssh_log)
+            raise Ended(error.reason, "restic", replace(outcome, stderr=said + outcome.stderr)) from error
+        finally:
+            await asyncio.to_thread(ssh_log.unlink, missing_ok=True)
+
+    async def start(
+        self,
+        args: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        on_line: OnLine | None = None,
+        on_complaint: OnLine | None = None,
+        haste: float | None = None,
+        timeout: float | None = None,
+        silence: float | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> Outcome:
+        """Raises Ended."""
+        return await run(
+            [self._settings.programs.restic, *args],
+            env={
+                "RESTIC_CACHE_DIR": str(self._cache),
+                "RESTIC_PROGRESS_FPS": "2",
+                **proxy_env(self._settings),
+                **(env or {}),
+            },
+            children=self._children,
+            on_line=on_line,
+            on_complaint=_complaints(on_complaint, haste),
+            timeout=timeout,
+            silence=silence,
+            ok=ok,
+        )
+
+    def typed(self, error: Ended, target: str, *, snapshot: str = "", to: Path | None = None) -> GardienError:
+        """Our error for it."""
+        return typed(error, target, cache=self._cache, snapshot=snapshot, to=to)
+
+    def _prepare(self, name: str, source: str | None, ssh_log: Path) -> tuple[list[str], dict[str, str]]:
+        """Write the files a command needs; returns the arguments that name them, and the environment."""
+        target, places = self.target(name), [self.place(name)]
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        args = self._told(name, places[0], "")
+        both = name
+        if source is not None:
+            places.append(self.place(source))
+            args += self._told(source, places[1], "from-")
+            both = f"{name}.{source}"
+        env: dict[str, str] = {"RESTIC_COMPRESSION": target.compression}
+        if target.gentle:
+            env["GOMAXPROCS"] = "1"
+        if keys := [each.ssh_key for each in places if each.ssh_key is not None]:
+            known_hosts = self._folder / f"{both}.known_hosts"
+            _write(known_hosts, "".join(each.known_host for each in places))
+            args += sftp_option(ssh_args(keys, known_hosts, ssh_log))
+        if store := store_file(places, name):
+            text, env["AWS_DEFAULT_REGION"] = store
+            file = self._folder / f"{both}.store"
+            _write(file, text)
+            env["AWS_SHARED_CREDENTIALS_FILE"] = str(file)
+        return [*args, *authorities(places)], env
+
+    def _told(self, name: str, at: Place, prefix: str) -> list[str]:
+        passphrase = self._settings.passphrase(name)
+        if not _read(passphrase).strip():
+            raise WrongPassphrase(
+                N_("the passphrase of the backup target {target} is not on this machine ({file})"),
+                N_("Write the recovery key into that file. If the target is a new one: gardien target init {target}"),
+                target=name,
+                file=str(passphrase),
+            )
+        repository = self._folder / f"{name}.repository"
+        _write(repository, at.location)
+        return [f"--{prefix}repository-file", str(repository), f"--{prefix}password-file", str(passphrase)]
+
+
+def _complaints(on_complaint: OnLine | None, haste: float | None) -> Callable[[str], bool | None]:
+    """A listener that ends restic where its own tries, which take 15 minutes, would be in vain or too long."""
+    since: float | None = None
+
+    def complain(line: str) -> bool | None:
+        nonlocal since
+        if hopeless(line):
+            raise Ended("code", "restic", Outcome(1, "", line))
+        if re.search(RETRYING, line):
+            since = since or time.monotonic()
+            if haste is not None and time.monotonic() - since >= haste:
+                raise Ended("code", "restic", Outcome(1, "", line))
+            return False
+        since = None
+        return on_complaint(line) if on_complaint is not None else None
+
+    return complain
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")  # two commands may well start at once
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.rename(path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.is_file() else ""
