@@ -727,7 +727,7 @@ uninstall() {
     if [[ -e $each || -L $each ]] && step remove "$each"; then quiet rm -rf "$each"; fi
   done
   if ((DRY)); then return; fi
-  for each in children restic gardien.sock gardien.pid dockerd.pid dockerd.own.pid; do rm -rf "${RUN:?}/$each"; done
+  for each in children compose restic gardien.sock gardien.pid dockerd.pid dockerd.own.pid; do rm -rf "${RUN:?}/$each"; done
   # Only what is empty now: whatever else lies there is not ours.
   rmdir "$PREFIX/bin" "$PREFIX" "$RUN" 2>/dev/null || true
 }

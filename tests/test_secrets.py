@@ -88,4 +88,7 @@ def test_what_gardien_writes_itself_is_its_own(nextcloud: Box) -> None:
                 path = Path(folder, name)
                 mode = stat.S_IMODE(path.lstat().st_mode)
                 allowed = 0o660 if path.name == "gardien.sock" else 0o700
+                # Containers read their own files there; nobody else comes past `.gardien`, which is 0700.
+                if "compose" in path.parts and path.name != ".env":
+                    allowed = 0o755
                 assert path.is_symlink() or not mode & ~allowed, f"{path}: {mode:o}"

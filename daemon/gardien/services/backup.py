@@ -1,5 +1,6 @@
 """A backup: two passes and a short pause between them, so that people wait for seconds."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -165,16 +166,16 @@ class _Backup:
     async def _untraced(self, run: Run) -> None:
         await self._delete_dumps(run)
         await self._forget_live(run)
+        # A lock that was on its way when restic was killed may have arrived at the host after `heal` looked.
+        with contextlib.suppress(GardienError):
+            await self._world.restic.unlock(run.text("target"))
 
     async def _forget_live(self, run: Run) -> None:
         """The first pass alone is no backup. If it cannot be forgotten (append-only), its tag says what it is."""
         live = run.facts.get("live")
-        if live is None:
-            return
-        try:
-            await self._world.restic.forget(run.text("target"), [str(live)])
-        except GardienError:
-            return
+        if live is not None:
+            with contextlib.suppress(GardienError):
+                await self._world.restic.forget(run.text("target"), [str(live)])
 
     async def _pause(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
