@@ -63,8 +63,8 @@ start() {
         return
     fi
     ! pid=$(ours "$pidfile") || end "$pid"
-    # What a killed engine leaves behind.
-    [ -n "$keep" ] || ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
+    # What a killed engine leaves behind; its containers go on until the new one has looked at them.
+    ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
     rm -f "$pidfile" "$run/docker.sock"
     # No default bridge and no chains of its own: two engines would share both. Containers reach each other over the
     # bridge of their network, and published ports go through the engine's own proxy. A name nobody here has fails at once.
