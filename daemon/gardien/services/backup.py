@@ -142,14 +142,16 @@ class _Backup:
                 await world.files.write(stack.inner / theirs, text)
 
     async def _pass(self, run: Run, name: str, parent: str | None) -> Saved:
-        stack = await self._stacks.get(run.plan.subject)
+        stack, target = await self._stacks.get(run.plan.subject), run.text("target")
+        limit = self._world.settings.targets[target].kib_per_second(self._world.clock().astimezone().time())
         return await self._world.restic.save(
-            run.text("target"),
+            target,
             stack.home,
             tags=tags(stack.name, name),
             leave_out=tuple(stack.manifest.backup.leave_out),
             parent=parent,
             progress=run.report,
+            kib_per_second=limit,
         )
 
     async def _live(self, run: Run) -> None:
