@@ -65,7 +65,8 @@ start() {
     ! pid=$(ours "$pidfile") || end "$pid"
     # What a killed engine leaves behind; its containers go on until the new one has looked at them.
     ! pid=$(ours "$run/exec/containerd/containerd.pid") || end "$pid"
-    rm -f "$pidfile" "$run/docker.sock"
+    # Its number too: where nobody buries the dead, the engine would take a dead containerd for a living one.
+    rm -f "$pidfile" "$run/docker.sock" "$run/exec/containerd/containerd.pid"
     # No default bridge and no chains of its own: two engines would share both. Containers reach each other over the
     # bridge of their network, and published ports go through the engine's own proxy. A name nobody here has fails at once.
     firewall -I
