@@ -1,14 +1,13 @@
 """The life of a stack that came as a folder alone: no line of Python knows its name."""
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.world.box import Box, box, docker, free_port
+from tests.world.box import Box, box, docker, free_port, until
 from tests.world.notes import add, compose_file, lay_out
 
 
@@ -59,13 +58,6 @@ def test_a_folder_alone_is_managed_probed_saved_and_restored(notes: Box) -> None
     until(lambda: house.health("notes") == "down")
     house.gardien("stack", "start", "notes")
     house.until_well("notes", 30)
-
-
-def until(true: Callable[[], bool], patience: float = 40) -> None:
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.3)
 
 
 def test_set_shows_the_difference_and_applies_it(notes: Box) -> None:

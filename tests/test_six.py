@@ -8,13 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.world.box import RESTIC, Box, box, docker, free_port
+from tests.world.box import Box, box, docker, free_port, until
+from tests.world.readme import follow
 from tests.world.visitor import Visitor
 
 pytestmark = pytest.mark.alone  # it kills the engine that all others use
@@ -45,13 +45,6 @@ def six() -> Iterator[Box]:
 def visitor(six: Box) -> Visitor:
     port = six.json("stack", "show", "gateway")["settings"]["DOOR_HTTPS_PORT"]
     return Visitor(int(port), six.gardien("certificate").stdout)
-
-
-def until(true: Callable[[], bool], patience: float = 120) -> None:
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.5)
 
 
 def login(six: Box) -> tuple[str, str]:
@@ -215,32 +208,11 @@ def test_docker_alone_killed_while_the_daemon_looks_on(six: Box, visitor: Visito
 
 def test_what_each_readme_says_brings_it_back_without_gardien(six: Box, visitor: Visitor) -> None:
     """Plain restic and plain Compose, word by word. (The other three have this beside their image's tests.)"""
-    (six.root / "bin").mkdir(exist_ok=True)
-    (six.root / "bin" / "restic").unlink(missing_ok=True)
-    (six.root / "bin" / "restic").symlink_to(shutil.which(RESTIC) or RESTIC)
     for name in ("nextcloud", "forms", "office"):
         six.gardien("backup", "create", name, patience=300)
         six.compose(name, "down")
         shutil.rmtree(six.data / name)
-        blocks = re.findall(r"```sh\n(.*?)```", (COMPOSE / name / "README.md").read_text(), re.DOTALL)
-        commands = "\n".join(block for block in blocks if f"/srv/gardien/{name}" in block)
-        assert commands.count("restic restore") == 1
-        for written, here in (
-            ("/mnt/usb/gardien", str(six.root / "repository")),
-            (f"/srv/gardien/{name}", str(six.data / name)),
-            ("passphrase.txt", str(six.passphrase)),
-            (f"--project-name {name}", f"--project-name {six.prefix}-{name}"),
-        ):
-            assert written in commands
-            commands = commands.replace(written, here)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f'export PATH="{six.root}/bin:$PATH"\n{commands}'],
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        follow(six, COMPOSE / name / "README.md", name, six.passphrase)
     until(lambda: all_well(six))
     everything_answers(six, visitor)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,14 @@ def docker(*argv: str, check: bool = True) -> str:
     if check and done.returncode:
         raise AssertionError(f"docker {argv}: {done.stderr}")
     return done.stdout
+
+
+def until(true: Callable[[], bool], patience: float = 120) -> None:
+    """Wait for it, so many seconds at most."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.3)
 
 
 class Box:

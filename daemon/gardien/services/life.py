@@ -254,7 +254,7 @@ class _Work:
         stack = await self._stacks.get(name)
         if run.plan.kind == "set":
             wanted = stack.chosen.wanted
-            return await self._stacks.build(stack.recipe, _chosen(run.facts).model_copy(update={"wanted": wanted}))
+            return await self._stacks.build(stack.recipe, _chosen(run.facts, wanted))
         return stack
 
     async def _check(self, run: Run) -> None:
@@ -290,11 +290,12 @@ class _Work:
         stack = await self._stack(run)
         if run.plan.kind == "add":
             await self._make(stack, run)
-        elif run.plan.kind == "set":
-            await self._world.shelf.choose(stack.name, _chosen(run.facts, stack.chosen.wanted))
-        await self._stacks.deploy(stack) if run.plan.kind == "add" else await self._stacks.furnish(stack)
-        if run.plan.kind == "add":
+            await self._stacks.deploy(stack)
             await self._world.shelf.choose(stack.name, _chosen(run.facts))
+        else:
+            if run.plan.kind == "set":
+                await self._world.shelf.choose(stack.name, _chosen(run.facts, stack.chosen.wanted))
+            await self._stacks.furnish(stack)
         await self._door.prepare(stack)
 
     async def _make(self, stack: Stack, run: Run) -> None:
