@@ -473,7 +473,6 @@ targets:
     kind: local
     folder: $DEMO_BACKUPS
 YAML
-    grep -qs '^backup:' "$SETTINGS" || printf 'backup: {target: here, at: "02:30"}\n'
   else
     cat <<YAML
 $NO_TARGETS
@@ -486,7 +485,7 @@ $NO_TARGETS
 #     folder: backups
 #     key: $ETC/secrets/elsewhere.key
 #     host_key: ssh-ed25519 AAAA...
-# backup: {target: elsewhere, at: "02:30"}
+# backup: {at: "daily at 02:30"}
 YAML
   fi
 }

@@ -37,7 +37,7 @@ from gardien.errors import (
 from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Probe
-from gardien.model.plan import Json, Plan
+from gardien.model.plan import Json, Kind, Plan
 from gardien.model.settings import Settings
 from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
@@ -104,11 +104,13 @@ class FakeStore:
     async def job(self, job: int) -> Job | None:
         return self._jobs.get(job)
 
-    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+    async def jobs(
+        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+    ) -> list[Job]:
         found = [
             job
             for job in self._jobs.values()
-            if (subject is None or job.plan.subject == subject) and not (open_only and job.over)
+            if subject in {None, job.plan.subject} and kind in {None, job.plan.kind} and not (open_only and job.over)
         ]
         return (found if open_only else found[::-1])[:most]
 
@@ -172,13 +174,19 @@ class FakeStore:
     async def add_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshots[snapshot.target, snapshot.id] = snapshot
 
-    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+    async def snapshots(
+        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+    ) -> list[Snapshot]:
         found = [
             each
             for each in self._snapshots.values()
-            if (stack is None or each.stack == stack) and (each.good or not good_only)
+            if stack in {None, each.stack} and target in {None, each.target} and (each.good or not good_only)
         ]
         return sorted(found, key=lambda each: (each.taken, each.id), reverse=True)[:most]
+
+    async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
+        for id_ in ids:
+            self._snapshots.pop((target, id_), None)
 
     async def set_health(self, healths: Sequence[StackHealth]) -> None:
         self._healths |= {each.stack: each for each in healths}

@@ -120,7 +120,6 @@ def write_settings(root: Path, **changes: object) -> Path:
         "folders": {name: str(root / name) for name in ("data", "state", "run", "owner")},
         "page": {"port": free_port()},
         "targets": {"box": {"kind": "local", "folder": str(root / "elsewhere")}},
-        "backup": {"target": "box"},
         **changes,
     }
     with path.open("w") as file:

@@ -195,10 +195,10 @@ def test_a_broken_manifest_is_refused_with_file_and_line(
 
 
 def test_every_fault_of_the_settings_is_told_at_once(put_back: Box) -> None:
-    put_back.config.write_text("languag: en\npage: {port: 99999}\nbackup: {at: '25:00', target: nowhere}\n")
+    put_back.config.write_text("languag: en\npage: {port: 99999}\nbackup: {late_after_hours: 0}\n")
     done = put_back.gardien("check", check=False)
     assert done.returncode == 2
-    for fault in ("languag", "page.port", "backup.at"):
+    for fault in ("languag", "page.port", "backup.late_after_hours"):
         assert fault in done.stderr, done.stderr
     daemon = Box()
     try:

@@ -189,7 +189,7 @@ def test_data_goes_only_with_the_name_typed_and_comes_back_from_the_backup(notes
 
 def test_without_a_target_the_last_backup_is_waived_in_words_or_not_at_all() -> None:
     with box() as house:
-        house.settings["backup"]["target"] = None
+        house.settings["targets"] = {}
         house.save_settings()
         house.start()
         lay_out(house)

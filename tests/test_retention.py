@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gardien.model.keep import Keep
+from gardien.model.settings import Keep
 from gardien.model.snapshot import Snapshot
 from gardien.rules import retention, schedule
 from gardien.rules.retention import ClockFacts, Ruling

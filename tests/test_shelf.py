@@ -782,7 +782,8 @@ def test_every_mistake_in_the_settings_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "path", "says"),
     [
-        ("name: x\nbackup: {target: a}\ntargets: {box: {kind: local, folder: /b}}", 2, "backup.target", "no target a"),
+        ("name: x\nbackup:\n  at: 25:00", 3, "backup.at", "not a time that gardien knows"),
+        ("targets:\n  b: {kind: local, folder: /b, at: often}", 2, "targets.b.at", "not a time that gardien knows"),
         ("targets:\n  b:\n    kind: local\n    folder: /srv/gardien/b", 4, "targets.b.folder", "lie in each other"),
         ("targets:\n  b: {kind: local, folder: /}", 2, "targets.b.folder", "cannot hold backups"),
         ("page:\n  names: []", 2, "page.names", "no name"),
@@ -822,9 +823,9 @@ def test_no_settings_file(tmp_path: Path) -> None:
 
 def test_good_settings(tmp_path: Path) -> None:
     path = tmp_path / "gardien.yaml"
-    path.write_text("language: fr\nbackup: {target: box}\ntargets: {box: {kind: local, folder: /mnt/box}}\n")
+    path.write_text("language: fr\nbackup: {at: hourly}\ntargets: {box: {kind: local, folder: /mnt/box}}\n")
     settings = load_settings(path)
-    assert (settings.language, settings.backup.target, settings.backup.at) == ("fr", "box", "02:30")
+    assert (settings.language, [*settings.targets], settings.backup.at) == ("fr", ["box"], "hourly")
 
 
 def test_every_pattern_of_the_model_has_words_for_a_person() -> None:

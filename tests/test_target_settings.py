@@ -14,18 +14,18 @@ S3: dict[str, Any] = {"kind": "s3", "endpoint": "https://s3.gra.io.cloud.ovh.net
 REST: dict[str, Any] = {"kind": "rest", "url": "https://nas.example:8000/practice/backups"}
 
 
-def settings(backup: str | None = None, **targets: dict[str, Any]) -> Settings:
-    return Settings.model_validate({"targets": targets, "backup": {"target": backup}})
+def settings(**targets: dict[str, Any]) -> Settings:
+    return Settings.model_validate({"targets": targets})
 
 
-def faults(backup: str | None = None, **targets: dict[str, Any]) -> list[tuple[object, ...]]:
-    return [fault.at for fault in faults_of(settings(backup, **targets))]
+def faults(**targets: dict[str, Any]) -> list[tuple[object, ...]]:
+    return [fault.at for fault in faults_of(settings(**targets))]
 
 
 def test_what_goes_together() -> None:
     limits = {"08:00-12:00": "500 KiB/s", "12:00-20:00": "2 MiB/s", "22:00-06:00": "9 MiB/s"}
     far = S3 | {"copy_of": "usb", "upload_limit": limits}
-    assert faults("usb", usb=USB, far=far, nas=REST | {"copy_of": "usb"}) == []
+    assert faults(usb=USB, far=far, nas=REST | {"copy_of": "usb"}) == []
     assert faults(here=REST | {"url": "http://127.0.0.1:8000/x"}, too=S3 | {"endpoint": "http://[::1]"}) == []
 
 
@@ -45,6 +45,8 @@ def test_the_limit_of_the_hour() -> None:
         ({"endpoint": "http://s3.example"}, "endpoint"),
         ({"endpoint": "http://localhost.example"}, "endpoint"),
         ({"endpoint": "http://localhost", "ca": "/ca.crt"}, "ca"),
+        ({"at": "25:00"}, "at"),
+        ({"at": "* * *"}, "at"),
         ({"upload_limit": {"08:00-08:00": "1 KiB/s"}}, "upload_limit"),
         ({"upload_limit": {"08:00-12:00": "1 KiB/s", "11:59-13:00": "2 KiB/s"}}, "upload_limit"),
         ({"upload_limit": {"22:00-06:00": "1 KiB/s", "05:00-07:00": "2 KiB/s"}}, "upload_limit"),
@@ -54,10 +56,6 @@ def test_what_contradicts_itself(changes: dict[str, Any], at: str) -> None:
     others: dict[str, Any] = {"usb": USB, "second": REST | {"copy_of": "usb"}, "store": S3 | {"region": "sbg"}}
     [found] = faults(**others, far=S3 | changes)
     assert found[:3] == ("targets", "far", at)
-
-
-def test_backups_do_not_go_to_a_copy() -> None:
-    assert faults("far", usb=USB, far=S3 | {"copy_of": "usb"}) == [("backup", "target")]
 
 
 @pytest.mark.parametrize(

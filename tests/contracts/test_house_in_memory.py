@@ -12,7 +12,7 @@ from gardien.adapters.shelf import FileShelf
 from gardien.app import household, shipped
 from gardien.errors import CommandFailed
 from gardien.model.job import Job
-from gardien.model.settings import Backup, Folders, LocalTarget, Settings
+from gardien.model.settings import Folders, LocalTarget, Settings
 from gardien.services.house import House
 from tests.fakes import FakeApp, FakeNeighbours, Leaf, neighbours
 
@@ -72,7 +72,6 @@ async def home(tmp_path: Path) -> Home:
             data=tmp_path / "data", state=tmp_path / "state", run=tmp_path / "run", owner=tmp_path / "owner"
         ),
         targets={"host": LocalTarget(kind="local", folder=tmp_path / "host")},
-        backup=Backup(target="host"),
     )
     recipe = await FileShelf(shipped("compose"), tmp_path / "owner", LocalFiles()).recipe("nextcloud")
     fakes = neighbours(settings, [recipe])

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -147,6 +148,24 @@ async def test_snapshots_newest_first(store: Store) -> None:
     assert await store.snapshots("nextcloud", good_only=True) == [made[3], made[0]]
     assert await store.snapshots(most=1) == [made[3]]
     assert await store.snapshots("other") == []
+
+
+async def test_snapshots_of_a_target_come_and_go(store: Store) -> None:
+    here, there = snapshot(1), snapshot(2, target="copy")
+    there = replace(there, original=here.id)
+    for each in (here, there):
+        await store.add_snapshot(each)
+    assert await store.snapshots(target="copy") == [there]
+    assert await store.snapshots("demo", target="copy") == []
+    await store.drop_snapshots("offsite", [there.id, here.id])
+    assert await store.snapshots() == [there]
+
+
+async def test_jobs_of_one_kind(store: Store) -> None:
+    one = await store.add_job(PLAN, NOON)
+    two = await store.add_job(replace(PLAN, kind="restore"), NOON)
+    assert [each.id for each in await store.jobs(kind="restore")] == [two]
+    assert [each.id for each in await store.jobs(kind=PLAN.kind, subject=PLAN.subject)] == [one]
 
 
 async def test_times_of_other_zones_sort_by_what_they_are(store: Store) -> None:

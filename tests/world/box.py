@@ -74,7 +74,7 @@ class Box:
             "programs": {"restic": RESTIC},
             "images": dict(IMAGES),
             "targets": {"host": dict(target or {"kind": "local", "folder": str(self.root / "repository")})},
-            "backup": {"target": "host", "at": "02:30"},
+            "backup": {"at": "daily at 02:30"},
             "limits": {"healthy": 120},
         }
         self.save_settings()

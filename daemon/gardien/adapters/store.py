@@ -10,7 +10,7 @@ from gardien.adapters.database import Connection, Database, Row
 from gardien.errors import NotFound
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
-from gardien.model.plan import Json, Plan, Step
+from gardien.model.plan import Json, Kind, Plan, Step
 from gardien.model.snapshot import Snapshot
 from gardien.words import N_, Words
 
@@ -94,11 +94,14 @@ class SqliteStore:
         rows = await self._rows(f"{_JOB} WHERE id = ?", job)
         return _job(rows[0]) if rows else None
 
-    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+    async def jobs(
+        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+    ) -> list[Job]:
         """Newest first; with `open_only` those that have not ended, oldest first."""
-        where = "(?1 IS NULL OR subject = ?1)" + (" AND ended IS NULL" if open_only else "")
+        where = "(?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR json_extract(plan, '$.kind') = ?2)"
+        where += " AND ended IS NULL" if open_only else ""
         order = "ASC" if open_only else "DESC"
-        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?2", subject, most)
+        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?3", subject, kind, most)
         return [_job(row) for row in rows]
 
     async def mark_job(
@@ -179,8 +182,8 @@ class SqliteStore:
         """Write it down; the same snapshot again (a resumed job) replaces what was said of it."""
         await self._change(
             "INSERT OR REPLACE INTO snapshot"
-            " (target, id, stack, taken, files, bytes, added, pause_seconds, good, why, version)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (target, id, stack, taken, files, bytes, added, pause_seconds, good, why, version, original)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             snapshot.target,
             snapshot.id,
             snapshot.stack,
@@ -192,14 +195,18 @@ class SqliteStore:
             snapshot.good,
             _words(snapshot.why),
             snapshot.version,
+            snapshot.original,
         )
 
-    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+    async def snapshots(
+        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+    ) -> list[Snapshot]:
         """Newest first."""
         rows = await self._rows(
-            "SELECT * FROM snapshot WHERE (?1 IS NULL OR stack = ?1) AND (good OR NOT ?2)"
-            " ORDER BY taken DESC, id DESC LIMIT ?3",
+            "SELECT * FROM snapshot WHERE (?1 IS NULL OR stack = ?1) AND (?2 IS NULL OR target = ?2)"
+            " AND (good OR NOT ?3) ORDER BY taken DESC, id DESC LIMIT ?4",
             stack,
+            target,
             good_only,
             most,
         )
@@ -216,9 +223,18 @@ class SqliteStore:
                 good=bool(row["good"]),
                 why=_said(row["why"]),
                 version=row["version"],
+                original=row["original"],
             )
             for row in rows
         ]
+
+    async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
+        """They are not there any more."""
+
+        async def work(db: Connection) -> None:
+            await db.executemany("DELETE FROM snapshot WHERE target = ? AND id = ?", [(target, id_) for id_ in ids])
+
+        await self._write(work)
 
     # -- what the watchman saw
 

@@ -74,6 +74,10 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "remove": N_("Removing {stack}"),
         "backup": N_("Backup of {stack}"),
         "restore": N_("Restore of {stack}"),
+        "copy": N_("Copy to {stack}"),
+        "check": N_("Check of {stack}"),
+        "forget": N_("Clearing out old backups at {stack}"),
+        "prune": N_("Making room at {stack}"),
     }
 )
 # What an answer to a question of each kind looks like.

@@ -7,7 +7,9 @@ from typing import Literal
 from gardien.words import Words
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
-Kind = Literal["add", "start", "stop", "restart", "set", "mend", "remove", "backup", "restore"]
+Kind = Literal[
+    "add", "start", "stop", "restart", "set", "mend", "remove", "backup", "restore", "copy", "check", "forget", "prune"
+]
 
 # Who goes first when two jobs want the same stack or repository.
 PRIORITY: Mapping[str, int] = {
@@ -20,6 +22,10 @@ PRIORITY: Mapping[str, int] = {
     "mend": 1,
     "remove": 1,
     "backup": 3,
+    "copy": 4,
+    "forget": 5,
+    "prune": 6,
+    "check": 7,
 }
 
 
@@ -58,7 +64,7 @@ class Plan:
     """Steps in order. A job that died at or past the step `onward` goes on at the next start; before, it is undone."""
 
     kind: Kind
-    subject: str  # the stack
+    subject: str  # the stack; of copy, check, forget and prune the target
     steps: tuple[Step, ...]
     leases: tuple[str, ...]  # "stack:nextcloud", "repository:offsite": one job each at a time
     onward: str | None = None

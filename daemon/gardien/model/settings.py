@@ -21,7 +21,9 @@ HostName = Annotated[str, StringConstraints(pattern=rf"^({HOST})\Z", max_length=
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
-ClockTime = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}\Z")]
+Times = Annotated[str, StringConstraints(max_length=60)]  # `daily at 02:30`, `hourly`, a cron line
+Count = Annotated[int, Field(ge=0, le=10_000)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}\Z")]  # ISO 3166, two letters
 Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6} (KiB|MiB)/s\Z")]
 Url = Annotated[
@@ -70,11 +72,30 @@ class Programs(Closed):
     docker: str = "docker"
 
 
+class Keep(Closed):
+    """How long backups are kept: the newest of each of so many hours, days, ... that have one, and all of the last
+    `within_days` days.
+
+    `verified`: so many good ones stay in any case, whatever their age.
+    """
+
+    hourly: Count = 0
+    daily: Count = 14
+    weekly: Count = 8
+    monthly: Count = 12
+    yearly: Count = 3
+    within_days: Count = 3
+    verified: Annotated[int, Field(ge=1, le=1000)] = 3
+
+
 class _Target(Closed):
     """What every target has."""
 
+    at: Times | None = None  # None: when `backup.at` says; a copy follows each backup of its source
+    keep: Keep = Keep()
     append_only: bool = False  # the owner's word: nothing is ever deleted from here
     copy_of: Name | None = None  # the target that this one is filled from
+    law_accepted: Country | None = None  # whose law the owner accepted in words, for a host outside Europe
     compression: Literal["auto", "off", "max"] = "auto"
     gentle: bool = False  # one core, for a machine that has better to do
     upload_limit: dict[Hours, Rate] = {}  # 08:00-20:00: 500 KiB/s, by the machine's clock, also over midnight
@@ -133,10 +154,9 @@ Target = Annotated[LocalTarget | SftpTarget | S3Target | RestTarget, Field(discr
 
 
 class Backup(Closed):
-    """Where backups go, and when."""
+    """When backups are made, at targets that do not say it themselves."""
 
-    target: Name | None = None
-    at: ClockTime = "02:30"
+    at: Times = "daily at 02:30"
     late_after_hours: Annotated[int, Field(ge=2, le=24 * 30)] = 26
 
 

@@ -21,6 +21,7 @@ class Snapshot:
     good: bool
     why: Words | None = None  # why it does not count
     version: str = ""
+    original: str | None = None  # of a copy: the id of the snapshot it is a copy of
 
 
 @dataclass(frozen=True, slots=True)

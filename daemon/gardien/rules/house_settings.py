@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gardien.model.fault import Fault, Key, nearest
 from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, Target
+from gardien.rules import schedule
 from gardien.rules.images import is_registry
 from gardien.rules.kinds import fits, misfit
 from gardien.words import N_, Value, Words
@@ -27,6 +28,7 @@ def faults_of(settings: Settings) -> list[Fault]:
         *_page(settings),
         *_programs(settings),
         *_mirrors(settings),
+        *_times(settings),
         *_proxy(settings),
         *_targets(settings),
         *_images(settings),
@@ -140,12 +142,22 @@ def _proxy(settings: Settings) -> Iterator[Fault]:
             )
 
 
+def _times(settings: Settings) -> Iterator[Fault]:
+    places: list[tuple[tuple[Key, ...], str | None]] = [(("backup", "at"), settings.backup.at)]
+    places += [(("targets", name, "at"), target.at) for name, target in settings.targets.items()]
+    for at, words in places:
+        try:
+            schedule.cron(words or "hourly")
+        except ValueError:
+            yield _fault(
+                at,
+                N_("“{words}” is not a time that gardien knows"),
+                N_("Write `daily at 02:30`, `hourly`, `every 6 hours`, `weekly on sunday at 03:00`, or a cron line."),
+                words=words or "",
+            )
+
+
 def _targets(settings: Settings) -> Iterator[Fault]:
-    chosen = settings.backup.target
-    if chosen is not None and chosen not in settings.targets:
-        yield _fault(
-            ("backup", "target"), N_("there is no target {target}"), nearest(chosen, settings.targets), target=chosen
-        )
     ours = settings.folders
     for name, target in settings.targets.items():
         yield from _sent(settings, name, target)
@@ -184,14 +196,6 @@ def _sent(settings: Settings, name: str, target: Target) -> Iterator[Fault]:
                 N_("restic cannot copy to {target} from another object store with a key or a region of its own"),
                 N_("Copy from a target of another kind, such as a disk; or use one key, in one region, for both."),
                 target=name,
-            )
-        if settings.backup.target == name:
-            yield _fault(
-                ("backup", "target"),
-                N_("backups cannot go to {target}: it is a copy of {source}"),
-                N_("Let them go to {source}; {target} is filled from there."),
-                target=name,
-                source=source,
             )
     spans = list(target.upload_limit)
     for hours in spans:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from gardien.model.keep import Keep
+from gardien.model.settings import Keep
 from gardien.model.snapshot import Snapshot
 from gardien.words import N_, Words
 

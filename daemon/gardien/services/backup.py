@@ -35,8 +35,10 @@ class Backups:
         self.work: Work = _Backup(world, stacks, targets)
         runner.teach("backup", self.work)
 
-    async def plan(self, stack: str) -> Plan:
-        """Raises NotFound, Refused for a stack that does not say what is to be saved of it."""
+    async def plan(self, stack: str, target: str | None = None) -> Plan:
+        """`target`: None for the first. Raises NotFound, Refused for a stack that does not say what is to be saved of
+        it, and for a target that is filled from another one.
+        """
         found = await self._stacks.get(stack)
         if not found.recipe.kept:
             raise Refused(
@@ -44,11 +46,20 @@ class Backups:
                 N_("Write `x-gardien` into it, as docs/stacks.md shows."),
                 stack=stack,
             )
-        return plans.backup(found, self._targets.known(self._world.settings.backup.target))
+        place = self._targets.known(target) if target is not None else self._targets.first()
+        source = self._world.settings.targets[place].copy_of
+        if source is not None:
+            raise Refused(
+                N_("{target} is filled from {source}: backups do not go there directly"),
+                N_("Back up to {source}; the copy follows by itself."),
+                target=place,
+                source=source,
+            )
+        return plans.backup(found, place)
 
-    async def create(self, stack: str) -> int:
+    async def create(self, stack: str, target: str | None = None) -> int:
         """Queue a backup; returns the job's number."""
-        return await self._runner.submit(await self.plan(stack))
+        return await self._runner.submit(await self.plan(stack, target))
 
     async def list(self, stack: str | None = None) -> list[Snapshot]:
         """Newest first, as gardien remembers them."""

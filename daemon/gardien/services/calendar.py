@@ -49,7 +49,7 @@ class Calendar:
         )
         self._scheduler.add_job(self.clear_kept, "interval", hours=6, next_run_time=datetime.now(self._zone))
         self._scheduler.start()
-        if self._world.settings.backup.target:
+        if self._world.settings.targets:
             await self._catch_up(at)
 
     async def _catch_up(self, at: str) -> None:
@@ -64,7 +64,7 @@ class Calendar:
 
     async def back_up_all(self) -> None:
         """Every stack that is meant to run."""
-        if self._world.settings.backup.target:
+        if self._world.settings.targets:
             for stack in await self._stacks.all():
                 if stack.chosen.wanted == "running" and stack.recipe.kept:
                     await self._back_up(stack.name)

@@ -33,7 +33,7 @@ class Overviews:
         return tuple([await self._view(stack, healths.get(stack.name), now) for stack in await self._stacks.all()])
 
     async def _view(self, stack: Stack, health: StackHealth | None, now: datetime) -> StackView:
-        backup = self._world.settings.backup
+        backup, places = self._world.settings.backup, self._world.settings.targets
         newest = await self._world.store.snapshots(stack.name, most=1)
         good = await self._world.store.snapshots(stack.name, good_only=True, most=1)
         added = await self._added(stack.name)
@@ -52,7 +52,9 @@ class Overviews:
             newest_good=good[0] if good else None,
             newest=newest[0] if newest else None,
             late=late,
-            next_backup=schedule.following(backup.at, now, self._zone) if backup.target and kept else None,
+            next_backup=schedule.following(backup.at, now, self._zone)
+            if self._world.settings.targets and kept
+            else None,
             kept=kept,
             drift=await self.drift(stack.name),
         )

@@ -9,7 +9,7 @@ from typing import Protocol
 from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
-from gardien.model.plan import Json, Plan
+from gardien.model.plan import Json, Kind, Plan
 from gardien.model.settings import Settings
 from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
@@ -24,7 +24,9 @@ class Store(Protocol):
 
     async def add_job(self, plan: Plan, now: datetime) -> int: ...
     async def job(self, job: int) -> Job | None: ...
-    async def jobs(self, *, open_only: bool = False, subject: str | None = None, most: int = 50) -> list[Job]:
+    async def jobs(
+        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+    ) -> list[Job]:
         """Newest first; with `open_only` those that have not ended, oldest first."""
         ...
 
@@ -60,8 +62,14 @@ class Store(Protocol):
     async def leases(self) -> dict[str, int]: ...
 
     async def add_snapshot(self, snapshot: Snapshot) -> None: ...
-    async def snapshots(self, stack: str | None = None, *, good_only: bool = False, most: int = 100) -> list[Snapshot]:
+    async def snapshots(
+        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+    ) -> list[Snapshot]:
         """Newest first."""
+        ...
+
+    async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
+        """They are not there any more."""
         ...
 
     async def set_health(self, healths: Sequence[StackHealth]) -> None: ...

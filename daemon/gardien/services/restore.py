@@ -39,7 +39,7 @@ class Restores:
         there = await self._world.files.exists(self._stacks.home(stack))
         present = await self._stacks.build(recipe, chosen) if chosen is not None and there else None
         picked = await self._pick(stack, snapshot)
-        target = picked.target if picked else self._targets.known(self._world.settings.backup.target)
+        target = picked.target if picked else self._targets.first()
         facts: dict[str, Json] = {"new_disk": new_disk, "snapshot": picked.id if picked else (snapshot or "")}
         known = present if present is not None else await self._stacks.build(recipe, chosen or Chosen())
         leases = joins.leases(known, await self._stacks.all())

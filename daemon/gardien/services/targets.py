@@ -17,13 +17,18 @@ class Targets:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def known(self, name: str | None) -> str:
-        """The name, if the settings have such a target. Raises NotFound."""
-        if name is None:
+    def first(self) -> str:
+        """Where backups go if nobody says where: the first target that is no copy of another. Raises NotFound."""
+        found = next((name for name, each in self._world.settings.targets.items() if each.copy_of is None), None)
+        if found is None:
             raise NotFound(
                 N_("no backup target is set up"),
-                N_("Describe one under `targets:` in gardien.yaml and name it under `backup: target:`."),
+                N_("`gardien target add` sets one up."),
             )
+        return found
+
+    def known(self, name: str) -> str:
+        """The name, if the settings have such a target. Raises NotFound."""
         if name not in self._world.settings.targets:
             raise NotFound(
                 N_("there is no backup target called {target}"),
