@@ -1,4 +1,4 @@
-"""Worlds that tests share: a European host, and a practice's machine with Nextcloud on it."""
+"""Worlds that tests share: hosts of every kind, a practice's machine with Nextcloud on it, one with all six stacks."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,21 +6,46 @@ from pathlib import Path
 
 import pytest
 
+from gardien.rules.env import write_env
 from tests.world.box import Box, box, free_port
+from tests.world.rest import RestHost
+from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
+from tests.world.six import PAGE, add_all, visitor_of
+from tests.world.visitor import Visitor
 
 
-def sftp_target(host: SftpHost) -> dict[str, object]:
+def sftp_target(host: SftpHost, folder: str = "practice backups") -> dict[str, object]:
     """What `targets:` holds for this host."""
     return {
         "kind": "sftp",
         "host": host.address,
         "port": host.port,
         "user": host.user,
-        "folder": "practice backups",
+        "folder": folder,
         "key": str(host.client_key),
         "host_key": host.host_key_line,
     }
+
+
+def s3_target(made: Box, name: str, host: S3Host) -> dict[str, object]:
+    """What `targets:` holds for this host under `name`; its login is written down in `made`."""
+    _write_login(made, f"target-{name}.s3", AWS_ACCESS_KEY_ID=host.key, AWS_SECRET_ACCESS_KEY=host.secret)
+    place = {"endpoint": host.url, "bucket": host.bucket, "region": host.region, "ca": str(host.certificate)}
+    return {"kind": "s3", **place}
+
+
+def rest_target(made: Box, name: str, host: RestHost) -> dict[str, object]:
+    """What `targets:` holds for this host under `name`; its login is written down in `made`."""
+    _write_login(made, f"target-{name}.rest", RESTIC_REST_USERNAME=host.user, RESTIC_REST_PASSWORD=host.password)
+    return {"kind": "rest", "url": host.url, "ca": str(host.certificate), "append_only": host.append_only}
+
+
+def _write_login(made: Box, file: str, **login: str) -> None:
+    secrets = made.root / "owner" / "secrets"
+    secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (secrets / file).write_text(write_env(login))
+    (secrets / file).chmod(0o600)
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +65,34 @@ def nextcloud(host: SftpHost) -> Iterator[Box]:
         made.until_well("nextcloud")
         yield made
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def six() -> Iterator[Box]:
+    """A machine with all shipped stacks, and a target of every kind. `host`, on its own disk, is copied to `copy`."""
+    with tempfile.TemporaryDirectory(prefix="gh-") as folder, box() as made:
+        room = Path(folder)
+        with (
+            SftpHost(room / "sftp") as sftp,
+            S3Host(room / "s3") as s3,
+            RestHost(room / "rest", append_only=True) as rest,
+        ):
+            made.settings["targets"] |= {
+                "sftp": sftp_target(sftp),
+                "s3": s3_target(made, "s3", s3),
+                "rest": rest_target(made, "rest", rest),
+                "copy": {**sftp_target(sftp, "copies"), "copy_of": "host"},
+            }
+            made.settings["page"]["published_as"] = PAGE
+            made.save_settings()
+            made.start()
+            for target in made.settings["targets"]:
+                made.gardien("target", "init", target)
+            add_all(made)
+            yield made
+
+
+@pytest.fixture(scope="session")
+def visitor(six: Box) -> Visitor:
+    """Somebody who comes through its door."""
+    return visitor_of(six)

@@ -161,6 +161,7 @@ class World:
             life=Life(self),  # type: ignore[arg-type]
             door=Door(self),  # type: ignore[arg-type]
             targets=nobody,  # type: ignore[arg-type]
+            upkeep=nobody,  # type: ignore[arg-type]
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]
             watch=nobody,  # type: ignore[arg-type]
@@ -488,6 +489,7 @@ class Overviews:
             seen=world.seen or world.now - timedelta(seconds=20),
             stacks=tuple(world.stacks),
             disks=tuple(world.disks),
+            targets=(),
             jobs=tuple(JobView(job, world.progress.get(job.id)) for job in reversed(newest) if not job.over),
             recent=tuple(job for job in newest if job.over),
             alerts=tuple(world.alerts),

@@ -444,11 +444,12 @@ class FakeRestic:
         persistent: bool = False,
         begin: Awaitable[object] | None = None,
         opened: Callable[[], None] | None = None,
+        at: datetime | None = None,
     ) -> Saved:
         if not folder.is_absolute() or not self._files.is_folder(folder):
             raise Incomplete("there is nothing to save: the folder {folder} is not there", folder=str(folder))
         repository = await self._open(target, exclusive=True)
-        when = self._clock()
+        when = self._clock() if at is None else at.astimezone(UTC).replace(microsecond=0)
         if begin is not None:
             if opened is not None:
                 opened()
@@ -865,6 +866,7 @@ class FakeHost:
         self.gone: set[Path] = set()
         self.taken: dict[int, str] = {}
         self.has_cores = 4
+        self.set_by_network = True
         self.has_memory = 4 * 10**9
         self.has_addresses: tuple[str, ...] = ("192.168.1.20",)
         self.names: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1",)}  # what the resolver knows
@@ -886,6 +888,9 @@ class FakeHost:
 
     def addresses(self) -> tuple[str, ...]:
         return self.has_addresses
+
+    async def clock_is_set(self) -> bool:
+        return self.set_by_network
 
     async def resolve(self, name: str) -> tuple[str, ...]:
         return self.names.get(name, ())

@@ -69,6 +69,7 @@ class SlowRestic(FakeRestic):
         persistent: bool = False,
         begin: Awaitable[object] | None = None,
         opened: Callable[[], None] | None = None,
+        at: datetime | None = None,
     ) -> Saved:
         if any("live" in tag for tag in tags):
             if self.fails is not None:
@@ -86,6 +87,7 @@ class SlowRestic(FakeRestic):
             persistent=persistent,
             begin=begin,
             opened=opened,
+            at=at,
         )
 
 

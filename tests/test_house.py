@@ -21,7 +21,6 @@ LARGEST = 450  # lines; a module that grows past it wants to be two
 EXCEPTIONS = {("faces.cli", "app"), ("faces.local", "app")}  # `gardien run` and `gardien check` start at the root
 ONLY = {  # library -> the modules that may import it
     "subprocess": {"adapters.process"},
-    "apscheduler": {"services.calendar"},
     "docker": {"adapters.engine"},
     "aiosqlite": {"adapters.database"},
     "argon2": {"services.people"},

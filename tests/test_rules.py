@@ -54,19 +54,12 @@ def test_exactly_one_run_in_every_night(night: datetime, expected: int) -> None:
     assert runs == expected
 
 
-def test_days_off_owe_one_run() -> None:
-    last = NOW - timedelta(days=9)
-    assert schedule.due("02:30", last, NOW, BERLIN)
-    assert not schedule.due("02:30", NOW - timedelta(hours=3), NOW, BERLIN)
-    assert schedule.due("02:30", None, NOW, BERLIN)
-
-
 def test_late_counts_from_the_newest_good_one_or_from_when_it_was_added() -> None:
-    assert not schedule.late(NOW - timedelta(hours=25), None, NOW, 26)
-    assert schedule.late(NOW - timedelta(hours=27), None, NOW, 26)
-    assert schedule.late(None, NOW - timedelta(hours=27), NOW, 26)
-    assert not schedule.late(None, NOW - timedelta(hours=1), NOW, 26)
-    assert not schedule.late(None, None, NOW, 26)
+    assert not schedule.late(NOW - timedelta(hours=25), None, NOW, timedelta(hours=26))
+    assert schedule.late(NOW - timedelta(hours=27), None, NOW, timedelta(hours=26))
+    assert schedule.late(None, NOW - timedelta(hours=27), NOW, timedelta(hours=26))
+    assert not schedule.late(None, NOW - timedelta(hours=1), NOW, timedelta(hours=26))
+    assert not schedule.late(None, None, NOW, timedelta(hours=26))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +94,7 @@ def view(health: str = "well", good: Snapshot | None = None, late: bool = False)
 
 
 def keys(stacks: list[StackView], disks: list[Disk], *, docker: bool = True) -> set[str]:
-    return {each.key for each in owed(stacks, disks, docker, [])}
+    return {each.key for each in owed(stacks, [], disks, now=NOW, docker_answers=docker, last_jobs=[])}
 
 
 def test_alerts_that_are_owed() -> None:
@@ -137,12 +130,14 @@ def job(kind: str, state: str, code: str | None = None) -> Job:
         (job("backup", "failed", "target-unreachable"), {"job:backup:files"}),
         (job("backup", "failed", "refused"), set()),  # it is switched off: its owner knows
         (job("backup", "cancelled"), set()),
+        (job("check", "failed", "damaged"), {"job:check:files"}),
         (job("restore", "failed", "disk-missing"), set()),  # whoever asked for it was told
         (job("restore", "stuck"), {"job:restore:files"}),
     ],
 )
 def test_which_jobs_leave_an_alert(ended: Job, expected: set[str]) -> None:
-    assert {each.key for each in owed([view(good=snapshot())], [], docker_answers=True, last_jobs=[ended])} == expected
+    found = owed([view(good=snapshot())], [], [], now=NOW, docker_answers=True, last_jobs=[ended])
+    assert {each.key for each in found} == expected
 
 
 def test_the_sentence_is_calm_only_when_all_runs_and_all_is_saved() -> None:

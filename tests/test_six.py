@@ -8,83 +8,19 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.world.box import Box, box, docker, free_port, until
+from tests.world.box import Box, docker, until
 from tests.world.readme import follow
+from tests.world.six import CLOUD, FORMS, MEET, OFFICE, PAD, PAGE, all_well, everything_answers
 from tests.world.visitor import Visitor
 
 pytestmark = pytest.mark.alone  # it kills the engine that all others use
 
 COMPOSE = Path(__file__).parents[1] / "compose"
 DOCKERD = Path(__file__).parent / "world" / "dockerd.sh"
-SIX = ("gateway", "nextcloud", "cryptpad", "jitsi", "forms", "office")
-CLOUD, PAD, SAFE, MEET, FORMS, OFFICE, PAGE = (
-    f"{name}.home.arpa" for name in ("cloud", "pad", "pad-safe", "meet", "forms", "office", "gardien")
-)
-
-
-@pytest.fixture(scope="module")
-def six() -> Iterator[Box]:
-    with box() as made:
-        made.settings["page"]["published_as"] = PAGE
-        made.save_settings()
-        made.start()
-        made.gardien("target", "init", "host")
-        for name in SIX:
-            asked = next(each for each in made.json("stack", "available") if each["name"] == name)["settings"]
-            ports = [f"{each['name']}={free_port()}" for each in asked if each["kind"] == "port"]
-            made.gardien("stack", "add", name, *(word for port in ports for word in ("--set", port)), patience=300)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def visitor(six: Box) -> Visitor:
-    port = six.json("stack", "show", "gateway")["settings"]["DOOR_HTTPS_PORT"]
-    return Visitor(int(port), six.gardien("certificate").stdout)
-
-
-def login(six: Box) -> tuple[str, str]:
-    first = six.json("stack", "show", "nextcloud", "--first-login")
-    return first["NEXTCLOUD_ADMIN_USER"], first["NEXTCLOUD_ADMIN_PASSWORD"]
-
-
-def everything_answers(six: Box, visitor: Visitor) -> None:
-    """What people do with each of them, through the door."""
-    status = json.loads(visitor.ask(CLOUD, "/status.php").body)
-    assert (status["installed"], status["maintenance"]) == (True, False)
-    me = login(six)
-    note = os.urandom(40_000)
-    path = f"/remote.php/dav/files/{me[0]}/note.bin"
-    assert visitor.ask(CLOUD, path, "PUT", note, login=me).status in (201, 204)
-    assert visitor.ask(CLOUD, path, login=me).body == note
-    assert visitor.ask(CLOUD, path, login=(me[0], "wrong")).status == 401
-
-    for origin in (PAD, SAFE):
-        assert visitor.ask(origin, "/api/config").text.startswith("define(")
-    socket = visitor.websocket(PAD, "/cryptpad_websocket")
-    socket.say("is anybody there?")
-    assert socket.hear()
-    socket.close()
-
-    assert "html" in visitor.ask(MEET, "/").text
-    hello = (
-        b"<body xmlns='http://jabber.org/protocol/httpbind' to='meet.jitsi' rid='1' wait='5' hold='1' ver='1.6' "
-        b"content='text/xml; charset=utf-8' xml:lang='en' xmpp:version='1.0' xmlns:xmpp='urn:xmpp:xbosh'/>"
-    )
-    bosh = visitor.ask(MEET, "/http-bind", "POST", hello, {"Content-Type": "text/xml; charset=utf-8"})
-    assert bosh.status == 200
-    assert "sid=" in bosh.text, bosh.text
-
-    assert visitor.ask(FORMS, "/index.php").status == 200
-    assert "wopi-discovery" in visitor.ask(OFFICE, "/hosting/discovery").text
-
-
-def all_well(six: Box) -> bool:
-    return {each["name"]: each["health"]["health"] for each in six.status()["stacks"]} == dict.fromkeys(SIX, "well")
 
 
 def test_all_six_are_reached_through_the_door(six: Box, visitor: Visitor) -> None:
@@ -213,15 +149,5 @@ def test_what_each_readme_says_brings_it_back_without_gardien(six: Box, visitor:
         six.compose(name, "down")
         shutil.rmtree(six.data / name)
         follow(six, COMPOSE / name / "README.md", name, six.passphrase)
-    until(lambda: all_well(six))
-    everything_answers(six, visitor)
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_each_is_saved_lost_and_brought_back(six: Box, visitor: Visitor, name: str) -> None:
-    """The round trip, for every stack as shipped."""
-    six.gardien("backup", "create", name, patience=300)
-    assert six.json("backup", "list", name)[0]["good"] is True
-    six.gardien("restore", name, "--yes", patience=300)
     until(lambda: all_well(six))
     everything_answers(six, visitor)

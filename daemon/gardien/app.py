@@ -8,12 +8,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gardien import __version__
 from gardien.adapters import process
+from gardien.adapters.btrfs import Btrfs
 from gardien.adapters.compose import ComposeCli
 from gardien.adapters.engine import DockerEngine
 from gardien.adapters.files import LocalFiles, OnlyOne
@@ -26,9 +27,11 @@ from gardien.adapters.store import SqliteStore
 from gardien.errors import GardienError, unexpected
 from gardien.faces.server import serve
 from gardien.model.settings import Settings
-from gardien.services import disk
+from gardien.services import clock, disk
+from gardien.services.agenda import Agenda
 from gardien.services.backup import Backups
 from gardien.services.calendar import Calendar
+from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
 from gardien.services.house import House
@@ -40,6 +43,7 @@ from gardien.services.restore import Restores
 from gardien.services.runner import Moment, OnPoint, Runner
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
+from gardien.services.upkeep import Upkeep
 from gardien.services.watch import Watch
 from gardien.words import N_, Words
 
@@ -61,12 +65,13 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
     files = LocalFiles()
     compose = ComposeCli(settings)
     store = await SqliteStore.open(database or settings.folders.state / DATABASE)
+    noted = await store.noted(clock.NOTE)
     probes = RealProbes(compose)
     engine = DockerEngine(settings.docker.socket)
     try:
         yield World(
             settings=settings,
-            clock=lambda: datetime.now(UTC),
+            clock=HouseClock(datetime.fromisoformat(noted) if noted else None),
             store=store,
             restic=ResticCli(settings),
             compose=compose,
@@ -74,6 +79,7 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
             probes=probes,
             host=LinuxHost(),
             files=files,
+            moments=Btrfs(files),
             shelf=FileShelf(shipped("compose"), settings.folders.owner, files),
         )
     finally:
@@ -85,14 +91,15 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
 def household(world: World, on_point: OnPoint | None = None) -> House:
     """All use cases over these neighbours."""
     feed = Feed()
-    zone = local_zone()
     runner = Runner(world.store, world.clock, feed, on_point)
     stacks = Stacks(world)
     targets = Targets(world)
     backups = Backups(world, runner, stacks, targets)
     door = Doorkeeper(world, stacks)
     life = Life(world, runner, stacks, backups, door)
-    overviews = Overviews(world, runner, stacks, zone)
+    agenda = Agenda(world, stacks, local_zone())
+    upkeep = Upkeep(world, runner, targets, agenda)
+    overviews = Overviews(world, runner, stacks, agenda, upkeep)
     return House(
         settings=world.settings,
         store=world.store,
@@ -101,12 +108,13 @@ def household(world: World, on_point: OnPoint | None = None) -> House:
         life=life,
         door=door,
         targets=targets,
+        upkeep=upkeep,
         backups=backups,
         restores=Restores(world, runner, stacks, targets, door),
         watch=Watch(world, stacks, life, door, overviews, feed),
         overviews=overviews,
         people=People(world.store, world.clock),
-        calendar=Calendar(world, stacks, backups, zone),
+        calendar=Calendar(world, agenda, backups, upkeep, feed),
         feed=feed,
     )
 
@@ -158,9 +166,9 @@ async def _live(settings: Settings) -> None:
             house = household(world, _plug_puller())
             async with serve(house):
                 await house.runner.recover()
-                await house.calendar.start()
                 watching = asyncio.create_task(house.watch.run(), name="watch")
                 keeping = asyncio.create_task(house.door.run(house.feed), name="door")
+                planning = asyncio.create_task(house.calendar.run(), name="calendar")
                 beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
                 systemd.ready(f"gardien {__version__} watches")
                 log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
@@ -169,10 +177,9 @@ async def _live(settings: Settings) -> None:
                 finally:
                     log.info("stopping: what runs is undone first")
                     systemd.stopping()
-                    house.calendar.stop()
-                    watching.cancel()
-                    keeping.cancel()
-                    await asyncio.gather(watching, keeping, return_exceptions=True)
+                    for task in (planning, watching, keeping):
+                        task.cancel()
+                    await asyncio.gather(planning, watching, keeping, return_exceptions=True)
                     await house.runner.stop()
                     beating.cancel()
                     await asyncio.gather(beating, return_exceptions=True)
@@ -251,7 +258,6 @@ def _speak() -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
 class _Journal(logging.Formatter):

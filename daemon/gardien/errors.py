@@ -73,6 +73,10 @@ class CommandFailed(GardienError):
     code = "command-failed"
 
 
+class NoMemory(CommandFailed):
+    """This machine's memory ran out, and the command was ended for it."""
+
+
 class TargetUnreachable(GardienError):
     code = "target-unreachable"
 

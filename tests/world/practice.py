@@ -1,13 +1,16 @@
-"""What a practice keeps in its Nextcloud: odd names, modes, owners, links, attributes, rows. And how to compare it."""
+"""What a practice keeps in its stacks: odd names, modes, owners, links, attributes, rows. And how to compare it."""
 
 import hashlib
 import os
 import random
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from tests.world.box import Box
 
@@ -32,6 +35,10 @@ ODD_NAMES = (
 )
 MODES = (0o644, 0o600, 0o640, 0o755, 0o400, 0o000, 0o4755, 0o2750, 0o1777)
 OWNERS = ((33, 33), (0, 0), (1000, 1000), (33, 0), (65534, 65534))
+# What a running application writes itself: whether it is paused, what it works out anew at a start.
+RESTLESS = ("nextcloud/html/config/config.php", "nextcloud/html/nextcloud-init-sync.lock")
+ONLY_THERE = ("nextcloud/html/config", "nextcloud/html/data")  # folders whose times such files, and logs, change
+SHIPPED = Path(__file__).parents[2] / "compose"
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,9 @@ class Entry:
     attributes: tuple[tuple[str, bytes], ...]
 
 
-def fill(box: Box, files: int = 500) -> str:
-    """Put files and rows into the running Nextcloud stack of `box`; returns a canary: text that is in all of them."""
-    canary = f"canary-{uuid.uuid4().hex}"
+def plant(home: Path, canary: str, files: int = 500) -> None:
+    """Put odd files into a new folder. `canary` is in all of them."""
     dice = random.Random(7)
-    home = box.data / "nextcloud" / "html" / "data" / "admin" / "files" / "Praxis – patients"
     home.mkdir(parents=True)
     for number in range(files):
         folder = home / f"year {2000 + number % 5}" / ("archiv" if number % 3 else "séances")
@@ -74,9 +79,16 @@ def fill(box: Box, files: int = 500) -> str:
     empty = home / "empty folder"
     empty.mkdir(mode=0o750)
     os.utime(empty, ns=(1, 1_400_000_000_000_000_000))
-    for folder_, _, _ in os.walk(home.parent.parent):
-        if "Praxis" not in folder_:
-            os.chown(folder_, 33, 33)
+
+
+def fill(box: Box, files: int = 500) -> str:
+    """Put files and rows into the running Nextcloud stack of `box`; returns a canary: text that is in all of them."""
+    canary = f"canary-{uuid.uuid4().hex}"
+    users = box.data / "nextcloud" / "html" / "data" / "admin"
+    plant(users / "files" / "Praxis – patients", canary, files)
+    for folder, _, _ in os.walk(users):
+        if "Praxis" not in folder:
+            os.chown(folder, 33, 33)
     rows = ",".join(f"({number}, '{canary} séance {number} 🌿', NOW())" for number in range(300))
     box.sql(
         "CREATE TABLE practice_notes (id INT PRIMARY KEY, note TEXT, written DATETIME(6)) CHARSET utf8mb4;"
@@ -93,23 +105,25 @@ def rows(box: Box) -> str:
     )
 
 
-def tree(box: Box) -> dict[str, Entry]:
-    """Every file and folder below the Nextcloud stack's `html` that a backup promises to bring back as it was.
-
-    Without `config.php`, which says whether the application is paused, and what a running Nextcloud touches itself.
+def tree(box: Box, stack: str = "nextcloud") -> dict[str, Entry]:
+    """Every file and folder of a stack that its shipped manifest promises to bring back as it was, and its Compose
+    project. Without what a running application writes itself.
     """
-    html = box.data / "nextcloud" / "html"
-    return dict(_entries(html))
+    backup = YAML(typ="safe").load(SHIPPED / stack / "compose.yaml")["x-gardien"]["backup"]
+    left_out = tuple(f"{stack}/{path}" for path in backup.get("leave_out", ()))
+    return dict(_entries(box.data, stack, backup["save"], (*left_out, *RESTLESS)))
 
 
-def _entries(html: Path) -> Iterator[tuple[str, Entry]]:
-    for folder, folders, files in os.walk(html):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            inside = str(path.relative_to(html))
-            if inside in ("config/config.php", "nextcloud-init-sync.lock") or inside.startswith("data/nextcloud.log"):
-                continue
-            yield inside, _entry(path, timed=inside not in ("config", "data"))
+def _entries(data: Path, stack: str, save: Sequence[str], without: Sequence[str]) -> Iterator[tuple[str, Entry]]:
+    for top in save:
+        for folder, folders, files in os.walk(data / stack / top):
+            for name in (*folders, *files):
+                path = Path(folder, name)
+                inside = str(path.relative_to(data))
+                if not any(fnmatch(inside, each) or fnmatch(inside, f"{each}/*") for each in without):
+                    yield inside, _entry(path, timed=inside not in ONLY_THERE)
+    for path in (data / stack / ".gardien" / "compose").rglob("*"):
+        yield str(path.relative_to(data)), _entry(path, timed=False)
 
 
 def _entry(path: Path, *, timed: bool) -> Entry:

@@ -38,29 +38,29 @@ class LocalFiles:
 
     async def write(self, path: Path, text: str, mode: int = 0o600) -> None:
         """Replace `path` by `text`, whatever the umask. Its folder must be there: NotFound."""
-        await _thread(path, self._write, path, text, mode)
+        await in_thread(path, self._write, path, text, mode)
 
     async def read(self, path: Path) -> str | None:
         """None if there is no such file."""
-        return await _thread(path, _read, path)
+        return await in_thread(path, _read, path)
 
     async def copy_tree(self, source: Path, to: Path) -> None:
         """Replace `to` by a copy of `source` (all or nothing), whatever the umask.
 
         Folders and what may be executed are 0755, the rest 0644: containers of any user read what is mounted of it.
         """
-        await _thread(to, _copy_tree, source, to)
+        await in_thread(to, _copy_tree, source, to)
 
     async def make_folder(self, path: Path, owner: tuple[int, int] | None, mode: int) -> None:
         """Make it if it is not there (missing parents too, 0700); set its mode, and its owner (None: ourselves)."""
-        await _thread(path, _make_folder, path, owner or (os.geteuid(), os.getegid()), mode)
+        await in_thread(path, _make_folder, path, owner or (os.geteuid(), os.getegid()), mode)
 
     async def move(self, source: Path, to: Path) -> None:
         """Rename within one file system, durably. Nothing happens if `source` is gone and `to` is there.
 
         Raises Refused if both are there, NotFound if none is.
         """
-        await _thread(source, _move, source, to)
+        await in_thread(source, _move, source, to)
 
     async def remove(self, path: Path) -> None:
         """Remove a file or tree; it may be gone already. Never follows a symlink out.
@@ -68,24 +68,24 @@ class LocalFiles:
         Raises Refused, before anything is touched, if a file system is mounted on `path` or beneath it.
         """
         stop = threading.Event()
-        await _thread(path, _remove, path, stop, stop=stop)
+        await in_thread(path, _remove, path, stop, stop=stop)
 
     async def exists(self, path: Path) -> bool:
         """A symlink to nowhere is there, too."""
-        return await _thread(path, os.path.lexists, path)
+        return await in_thread(path, os.path.lexists, path)
 
     async def tail(self, path: Path, bytes_: int = 4096) -> str:
         """The last bytes as text; nothing of a file that is not there."""
-        return await _thread(path, _tail, path, bytes_)
+        return await in_thread(path, _tail, path, bytes_)
 
     async def measure(self, path: Path) -> tuple[int, int]:
         """Files (all but folders) and bytes (of regular files) beneath `path`; (0, 0) if it is not there."""
         stop = threading.Event()
-        return await _thread(path, _measure, path, stop, stop=stop)
+        return await in_thread(path, _measure, path, stop, stop=stop)
 
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
         """What lies directly in `folder` and was put there before `then` (by ctime); [] if there is no such folder."""
-        return await _thread(folder, _older_than, folder, then)
+        return await in_thread(folder, _older_than, folder, then)
 
     def _write(self, path: Path, text: str, mode: int) -> None:
         temporary = path.with_name(f".{path.name}{_TEMPORARY}")
@@ -127,7 +127,7 @@ class OnlyOne:
         os.close(self._handle)
 
 
-async def _thread(path: Path, work: Callable[..., T], *args: object, stop: threading.Event | None = None) -> T:
+async def in_thread(path: Path, work: Callable[..., T], *args: object, stop: threading.Event | None = None) -> T:
     """Run `work` in a thread. If the caller is cancelled, ask it to stop and wait until it has."""
 
     def named() -> T:
@@ -272,7 +272,7 @@ def _remove(path: Path, stop: threading.Event) -> None:
     if stat.S_ISDIR(there.st_mode):
         # A bind mount shows the same device number, so ask the kernel's own list first.
         place = path.parent.resolve() / path.name
-        for mount in _mounts():
+        for mount in mounts():
             if mount.is_relative_to(place):
                 raise Refused(
                     N_("cannot remove {path}: a disk or folder is mounted at {mount}"),
@@ -311,7 +311,7 @@ def _empty(folder: int, device: int, stop: threading.Event) -> None:
         os.rmdir(name, dir_fd=folder)
 
 
-def _mounts() -> list[Path]:
+def mounts() -> list[Path]:
     """Where file systems are mounted; the kernel writes a space as \\040."""
     lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
     return [Path(os.fsdecode(line.split()[4].decode("unicode_escape").encode("latin-1"))) for line in lines]

@@ -1,6 +1,7 @@
 """The machine itself: its disks, ports, processor, memory and addresses."""
 
 import asyncio
+import ctypes
 import ipaddress
 import os
 import re
@@ -13,6 +14,8 @@ import psutil
 
 from gardien.model.health import Disk
 
+_TIMEX = 256  # bytes; a struct timex has 208 at most
+_UNSYNCHRONISED = 5  # TIME_ERROR
 _PATIENCE = 5.0  # seconds a disk or the resolver may take
 _NOT_LAN = re.compile(r"lo|docker.*|br-[0-9a-f]{12}|veth.*|virbr.*|cni.*|podman.*")
 _PASSING = 0x01 | 0x20 | 0x40  # IPv6: temporary, deprecated, not yet known to be ours alone
@@ -97,6 +100,28 @@ class LinuxHost:
             if not (_NOT_LAN.fullmatch(name) or each.is_loopback or each.is_link_local)
         )
 
+    async def clock_is_set(self) -> bool:
+        """Whether the network sets the machine's time, and did so lately; the kernel knows (adjtimex(2)).
+
+        Where a unit may not ask the kernel, systemd is asked.
+        """
+        state = await asyncio.to_thread(_kernel_clock)
+        if state is not None:
+            return state != _UNSYNCHRONISED
+        with suppress(OSError, TimeoutError):
+            asked = await asyncio.create_subprocess_exec(
+                "timedatectl",
+                "show",
+                "--property=NTPSynchronized",
+                "--value",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            said, _ = await asyncio.wait_for(asked.communicate(), _PATIENCE)
+            return said.strip() == b"yes"
+        return False
+
     async def resolve(self, name: str) -> tuple[str, ...]:
         """What the machine's resolver says a name's addresses are, IPv4 first; () if it knows none within 5 seconds."""
         asked = asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -106,6 +131,13 @@ class LinuxHost:
             return ()
         found = {ipaddress.ip_address(address[0]) for *_, address in answers}
         return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, each.packed)))
+
+
+def _kernel_clock() -> int | None:
+    """What adjtimex answers to a question that changes nothing; None: it may not be asked."""
+    nothing = ctypes.create_string_buffer(_TIMEX)  # its first field, `modes`, is 0
+    state: int = ctypes.CDLL(None, use_errno=True).adjtimex(nothing)
+    return state if state >= 0 else None
 
 
 def _absent(path: Path) -> Disk:

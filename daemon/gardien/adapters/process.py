@@ -32,6 +32,7 @@ _CHUNK = 1 << 16
 _GRACE = 10.0  # seconds after SIGINT, and again after SIGTERM
 _LAST_WORDS = 2.0  # seconds to empty the pipes after its end
 _LOOK = 0.05  # seconds between two looks at what is still alive
+_EXPENDABLE = 800  # of 1000: what the kernel ends first when memory runs out; a database has 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ async def run(
     on_complaint: OnLine | None = None,
     timeout: float | None = None,
     silence: float | None = None,
+    expendable: bool = False,
     ok: Sequence[int] = (0,),
 ) -> Outcome:
     """Run a command to its end and say how it ended. Raises `Ended`.
@@ -99,7 +101,7 @@ async def run(
     `on_line` and `on_complaint` get the lines of stdout and stderr. After `timeout` seconds, or `silence` seconds
     without a sign of life (a line that its listener does not call dull by returning False, or 64 KiB read by it or
     what it started), or when the caller is cancelled, it is ended, with all it started: SIGINT, SIGTERM 10 seconds
-    later, SIGKILL another 10 seconds later, and waited for.
+    later, SIGKILL another 10 seconds later, and waited for. `expendable`: if memory runs out, it dies before others.
     """
     token = secrets.token_hex(16)
     record = children / token
@@ -125,6 +127,8 @@ async def run(
             for file in files:
                 os.close(file)
         try:
+            if expendable:
+                await asyncio.to_thread(_expend, transport.get_pid())
             reason = await child.over(timeout, silence, token)
             session = transport.get_pid() if reason is None else None
         finally:
@@ -155,6 +159,7 @@ async def reap(children: Path, grace: float = _GRACE) -> int:
     for each in found:
         if each.leads:
             _signal(each, signal.SIGINT)
+            _signal(each, signal.SIGCONT)  # one that was stopped hears nothing
     await _sweep(tokens, grace=grace)
     for token in tokens:
         await asyncio.to_thread((children / token).unlink, missing_ok=True)
@@ -234,8 +239,9 @@ class _Child(asyncio.SubprocessProtocol):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._exited.done():
                 return
-            with suppress(ProcessLookupError):
-                self._transport.send_signal(number)
+            for each in (number, signal.SIGCONT):  # one that was stopped hears nothing
+                with suppress(ProcessLookupError):
+                    self._transport.send_signal(each)
             await asyncio.wait({self._exited}, timeout=_GRACE)
         await self._exited
 
@@ -323,6 +329,11 @@ def _prepare(record: Path, input_: Path | None, output: Path | None, files: list
         os.fchmod(stdout, 0o600)
     record.touch(0o600)
     return stdin, stdout
+
+
+def _expend(pid: int) -> None:
+    with suppress(OSError):  # it may be over already; and a container may not let us say it
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(_EXPENDABLE))
 
 
 def _sync(path: Path) -> None:

@@ -102,8 +102,11 @@ class ResticCli:
         persistent: bool = False,
         begin: Awaitable[object] | None = None,
         opened: Callable[[], None] | None = None,
+        at: datetime | None = None,
     ) -> Saved:
         """One pass over `folder`. What could not be read makes it `complete=False`, and is listed in `missed`.
+
+        `at`: the snapshot's time, to the second, where this machine's clock is not to be believed.
 
         With `begin` the repository is opened at once, which takes most of a second, and `opened` called; reading begins
         when `begin` is done.
@@ -131,9 +134,20 @@ class ResticCli:
             if message.get("message_type") == "error":
                 missed[str(message.get("item", ""))] = None
 
+        def anew() -> None:
+            missed.clear()
+            summary.clear()
+
         gate = Gate(self._calls.folder) if begin is not None else None
-        at = gate.path if gate is not None else None
-        args = save_args(folder, host=self._settings.name, tags=tags, leave_out=leave_out, parent=parent, gate=at)
+        args = save_args(
+            folder,
+            host=self._settings.name,
+            tags=tags,
+            leave_out=leave_out,
+            parent=parent,
+            gate=gate.path if gate is not None else None,
+            at=at,
+        )
         call = self._calls.asked(
             target,
             args,
@@ -141,6 +155,8 @@ class ResticCli:
             on_complaint=complain,
             patient=True,
             persistent=persistent,
+            anew=anew,
+            zone="UTC" if at is not None else None,
             kib_per_second=kib_per_second,
             ok=(0, 3),
         )

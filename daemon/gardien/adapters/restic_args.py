@@ -2,12 +2,16 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gardien.model.settings import Settings
 
 TAG = "gardien"
+ALIVE_EVERY = (
+    15  # seconds between two questions whether an SSH server is still there; four without an answer, and it is not
+)
 
 
 def ssh_args(keys: Sequence[Path], known_hosts: Path, log: Path | None = None) -> list[str]:
@@ -22,7 +26,7 @@ def ssh_args(keys: Sequence[Path], known_hosts: Path, log: Path | None = None) -
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": _ssh_quoted(known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
-        "ServerAliveInterval": "15",
+        "ServerAliveInterval": str(ALIVE_EVERY),
         "ServerAliveCountMax": "4",
         "ConnectTimeout": "20",
     }
@@ -61,8 +65,12 @@ def save_args(
     leave_out: Sequence[str],
     parent: str | None,
     gate: Path | None = None,
+    at: datetime | None = None,
 ) -> list[str]:
-    """`restic backup …`; it opens the repository, and begins when it has read `gate` to its end."""
+    """`restic backup …`; it opens the repository, and begins when it has read `gate` to its end.
+
+    `at`: the snapshot's time, read as UTC by a restic whose zone is that.
+    """
     args = ["backup", "--host", host]
     for tag in _all_tags(tags):
         args += ["--tag", tag]
@@ -72,6 +80,8 @@ def save_args(
         args += ["--parent", parent]
     if gate is not None:
         args += ["--exclude-file", str(gate)]
+    if at is not None:
+        args += ["--time", f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"]
     return [*args, "--", str(folder)]
 
 
@@ -93,6 +103,11 @@ def check_args(part: tuple[int, int] | None) -> list[str]:
     if not 1 <= number <= parts:
         raise ValueError(f"not a part: {part}")
     return ["check", f"--read-data-subset={number}/{parts}"]
+
+
+def lean_args(kinds: Iterable[str]) -> list[str]:
+    """One connection to each kind of target: each holds a piece of what is sent in memory."""
+    return [word for kind in sorted(set(kinds)) for word in ("-o", f"{kind}.connections=1")]
 
 
 def limit_args(kib_per_second: int | None) -> list[str]:

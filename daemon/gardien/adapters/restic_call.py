@@ -1,20 +1,22 @@
 """One call of restic on a repository: its files, its environment, its patience, and its failures made into ours."""
 
 import asyncio
+import logging
 import os
 import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gardien.adapters.process import Ended, OnLine, Outcome, run
-from gardien.adapters.restic_args import limit_args, proxy_env, sftp_option, ssh_args
-from gardien.adapters.restic_errors import RETRYING, hopeless, typed
+from gardien.adapters.restic_args import lean_args, limit_args, proxy_env, sftp_option, ssh_args
+from gardien.adapters.restic_errors import RETRYING, TurnedAway, hopeless, typed
 from gardien.adapters.restic_places import LOGIN, Place, authorities, login_missing, place, store_file
-from gardien.errors import GardienError, NotFound, TargetRefuses, TargetUnreachable, WrongPassphrase
+from gardien.errors import GardienError, NoMemory, NotFound, TargetRefuses, TargetUnreachable, WrongPassphrase
 from gardien.model.settings import Settings, SftpTarget, Target
 from gardien.rules.env import read_env
 from gardien.words import N_
@@ -22,6 +24,12 @@ from gardien.words import N_
 _WAIT_FOR_LOCK = "2m"
 _HASTE = 20.0  # seconds after which a call that is not persistent gives up what restic itself would try for 15 minutes
 _PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)  # seconds between the tries of one that is
+_TURNED_AWAY_PAUSES = (1.0, 4.0)  # of one that is not, where the host refused the connection
+_LEAN_PAUSE = 2.0  # before what died for want of memory is tried with less
+# 63 MB in place of 107 for 160 MB of files; 56 of it are for deriving the key from the passphrase.
+_LEAN = {"GOMAXPROCS": "1", "GOGC": "20", "RESTIC_READ_CONCURRENCY": "1"}
+
+log = logging.getLogger(__name__)
 
 
 class Calls:
@@ -78,25 +86,43 @@ class Calls:
         snapshot: str = "",
         to: Path | None = None,
         persistent: bool = False,
+        anew: Callable[[], None] | None = None,
         **how: Any,
     ) -> Outcome:
         """Run a command on a repository; its failure is one of our errors. A lock is looked into once.
 
         `persistent`: over a line that is cut it is tried again and again, from where it was: what was sent is there.
+        If it is not, only a host that turns us away is asked again, and not for long. What died for want of memory is
+        tried once more with less of it. `anew` is called before each further try.
         """
-        tries = 0
+        tries, lean, killed = 0, False, False
         while True:
             began = time.monotonic()
             try:
-                return await self._past_a_lock(target, args, persistent=persistent, **how)
+                outcome = await self._past_a_lock(target, args, persistent=persistent, lean=lean, **how)
             except Ended as ended:
                 error = self.typed(ended, target, snapshot=snapshot, to=to)
+                killed = killed or ended.outcome.code < 0
                 if time.monotonic() - began > 2 * max(_PAUSES):
                     tries = 0  # it was at work for long: another fault than the last one
-                if not persistent or not isinstance(error, TargetUnreachable) or tries >= len(_PAUSES):
-                    raise error from ended
-            await asyncio.sleep(_PAUSES[tries])
-            tries += 1
+                if isinstance(error, NoMemory):
+                    await self._heal(target, how.get("source"))  # nothing is wrong with the line
+                    if lean:
+                        raise error from ended
+                    lean, killed, pause = True, False, _LEAN_PAUSE
+                else:
+                    pauses = _pauses(error, persistent)
+                    if tries >= len(pauses):
+                        raise error from ended
+                    pause, tries = pauses[tries], tries + 1
+                log.warning("%s; trying again in %g s", error, pause)
+            else:
+                if killed:
+                    await self._heal(target, how.get("source"))
+                return outcome
+            await asyncio.sleep(pause)
+            if anew is not None:
+                anew()
 
     async def _past_a_lock(self, target: str, args: Sequence[str], **how: Any) -> Outcome:
         try:
@@ -104,10 +130,18 @@ class Calls:
         except Ended as error:
             if error.outcome.code != 11:
                 raise
+            log.info("%s; waiting %s at most", self.typed(error, target), _WAIT_FOR_LOCK)
         await self.unlock(target)
         if how.get("source") is not None:
             await self.unlock(how["source"])
         return await self.ask(target, ["--retry-lock", _WAIT_FOR_LOCK, *args], **how)
+
+    async def _heal(self, *repositories: str | None) -> None:
+        """Take away the lock of a restic that was killed. If the line is dead, the next one does it."""
+        for each in repositories:
+            if each is not None:
+                with suppress(GardienError):
+                    await self.unlock(each)
 
     async def unlock(self, target: str) -> None:
         try:
@@ -125,14 +159,23 @@ class Calls:
         persistent: bool = False,
         json: bool = True,
         kib_per_second: int | None = None,
+        lean: bool = False,
+        zone: str | None = None,
         **how: Any,
     ) -> Outcome:
-        """`patient`: as long as it is at work; else it is a question that has an answer soon. Raises Ended."""
+        """`patient`: as long as it is at work; else it is a question that has an answer soon. `lean`: with as little
+        memory as it can do with. `zone`: in which it reads times. Raises Ended.
+        """
         limits = self._settings.limits
         how |= {"silence": float(limits.silence)} if patient else {"timeout": float(limits.command)}
         ssh_log = self._folder / f"{target}.ssh-{secrets.token_hex(4)}"
         try:
             told, env = await asyncio.to_thread(self._prepare, target, source, ssh_log)
+            if lean:
+                told += lean_args(self.target(each).kind for each in (target, source) if each is not None)
+                env |= _LEAN
+            if zone is not None:
+                env["TZ"] = zone
             every = [*(["--json"] if json else []), *limit_args(kib_per_second), *told, *args]
             return await self.start(every, env=env, haste=None if persistent else _HASTE, **how)
         except Ended as error:
@@ -167,6 +210,7 @@ class Calls:
             on_complaint=_complaints(on_complaint, haste),
             timeout=timeout,
             silence=silence,
+            expendable=True,
             ok=ok,
         )
 
@@ -210,6 +254,13 @@ class Calls:
         repository = self._folder / f"{name}.repository"
         _write(repository, at.location)
         return [f"--{prefix}repository-file", str(repository), f"--{prefix}password-file", str(passphrase)]
+
+
+def _pauses(error: GardienError, persistent: bool) -> Sequence[float]:
+    """How long to wait before each further try; nothing if there is no sense in one."""
+    if persistent and isinstance(error, TargetUnreachable):
+        return _PAUSES
+    return _TURNED_AWAY_PAUSES if isinstance(error, TurnedAway) else ()
 
 
 def _complaints(on_complaint: OnLine | None, haste: float | None) -> Callable[[str], bool | None]:

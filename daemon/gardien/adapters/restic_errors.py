@@ -1,6 +1,7 @@
 """What restic's failures mean: exit codes and words on stderr made into our errors."""
 
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gardien.errors import (
     CommandFailed,
     Damaged,
     GardienError,
+    NoMemory,
     NoSpace,
     NotFound,
     Refused,
@@ -24,6 +26,10 @@ from gardien.words import N_
 _Meaning = tuple[type[GardienError], str, str]
 
 
+class TurnedAway(TargetUnreachable):
+    """The host answered, and ended the connection before it heard who we are: it may be busy for a moment."""
+
+
 def typed(error: Ended, target: str, *, cache: Path, snapshot: str = "", to: Path | None = None) -> GardienError:
     """The error to raise for `error`. `snapshot` and `to`: what was read, and the folder it was to be restored to."""
     if error.reason == "missing":
@@ -31,7 +37,16 @@ def typed(error: Ended, target: str, *, cache: Path, snapshot: str = "", to: Pat
     if re.search(_KEPT, error.outcome.stderr):
         return keeps(target, error.detail)
     kind, says, remedy = next(_meanings(error, cache, snapshot, to))
-    return kind(says, remedy, detail=error.detail, target=target, snapshot=snapshot[:8], folder=str(to or ""))
+    held = holder(error.outcome.stderr)
+    if kind is RepositoryLocked and held:
+        _, says, remedy = _HELD
+    return kind(says, remedy, detail=error.detail, target=target, snapshot=snapshot[:8], folder=str(to or ""), **held)
+
+
+def holder(said: str) -> dict[str, str]:
+    """Who holds a lock, and since when, as restic says it: `process`, `machine`, `since`; nothing if it does not."""
+    found = re.search(_HOLDER, said.replace("\\n", "\n"))
+    return found.groupdict() if found else {}
 
 
 def hopeless(line: str) -> bool:
@@ -69,6 +84,10 @@ def _meanings(error: Ended, cache: Path, snapshot: str, to: Path | None) -> Iter
     said = error.outcome.stderr
     if error.reason in {"timeout", "silence"}:
         yield _SILENT
+    if error.reason == "code" and error.outcome.code == -signal.SIGKILL:
+        yield _KILLED
+    if re.search(_NO_MEMORY, said):
+        yield _MEMORY
     if error.outcome.code in _CODES:
         yield _CODES[error.outcome.code]
     if full := [line for line in said.splitlines() if re.search(_FULL, line, re.IGNORECASE)]:
@@ -93,6 +112,14 @@ _UNREACHABLE: _Meaning = (
     TargetUnreachable,
     N_("cannot reach the backup target {target}"),
     N_("Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."),
+)
+_TURNED_AWAY: _Meaning = (
+    TurnedAway,
+    N_("cannot reach the backup target {target}: the host refused the connection"),
+    N_(
+        "It may be busy, restarting, or have too many connections at once: gardien tries again at the next backup. If"
+        " it stays so, look at the host's page, and at its name and port in gardien.yaml."
+    ),
 )
 _REFUSED: _Meaning = (
     TargetRefuses,
@@ -162,6 +189,24 @@ _LOCKED: _Meaning = (
     N_("something else is working on the backup repository at the target {target}"),
     N_("Wait for it to end, or find the other machine that uses it. gardien tries again at the next backup."),
 )
+_HELD: _Meaning = (
+    RepositoryLocked,
+    N_("the backup repository at the target {target} is held by process {process} on {machine}, since {since}"),
+    N_(
+        "Wait for it to end: gardien tries again at the next backup. If that machine is gone, or has another name now,"
+        " restic lets the lock fall away half an hour after it was last renewed. Never remove it while that one works."
+    ),
+)
+_MEMORY: _Meaning = (
+    NoMemory,
+    N_("this machine's memory ran out while restic worked on the backup target {target}"),
+    N_("Older backups are safe. Stop an application, or give the machine more memory; then try again."),
+)
+_KILLED: _Meaning = (
+    NoMemory,
+    N_("restic was killed while it worked on the backup target {target}: this machine's memory probably ran out"),
+    N_("Older backups are safe. Stop an application, or give the machine more memory; then try again."),
+)
 _PASSPHRASE: _Meaning = (
     WrongPassphrase,
     N_("the passphrase for the backup target {target} is the wrong one"),
@@ -170,6 +215,11 @@ _PASSPHRASE: _Meaning = (
 _CODES: Mapping[int, _Meaning] = {10: _MISSING, 11: _LOCKED, 12: _PASSPHRASE}
 
 RETRYING = r"returned error, retrying after"
+_HOLDER = (
+    r"locked (?:exclusively )?by PID (?P<process>\d+) on (?P<machine>\S+) by .*\n"
+    r"lock was created at (?P<since>[\d-]+ [\d:]+)"
+)
+_NO_MEMORY = r"fatal error: (runtime: )?(out of memory|cannot allocate memory)|fork/exec .*cannot allocate memory"
 _FULL = (
     r"no space left on device|quota\b.{0,60}\bexceeded|exceeded.{0,60}\bquota|not enough (disk |storage )?space"
     r"|no space (left )?on filesystem|insufficient storage|storage (is )?full"
@@ -192,6 +242,11 @@ _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (rf"(Save\(|MkdirAll|create repository).*({_ACCESS})", _FORBIDDEN),
     (_ACCESS, _LOGIN),
     (r"Permission denied \(|Too many authentication failures|Unable to negotiate|Bad permissions", _REFUSED),
+    (
+        r"(connect to (host|address) \S+ port \d+|dial tcp .*|kex_exchange_identification): .*(refused|reset|closed)"
+        r"|Connection (reset|closed) by \S+ port \d+|Exceeded MaxStartups|Not allowed at this time",
+        _TURNED_AWAY,
+    ),
     (
         r"ssh: (connect to host|Could not resolve)|Connection (refused|timed out|reset|closed)|No route to host"
         r"|Network is unreachable|not responding|Broken pipe|connection lost|unable to start the sftp session"

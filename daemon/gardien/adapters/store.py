@@ -182,8 +182,8 @@ class SqliteStore:
         """Write it down; the same snapshot again (a resumed job) replaces what was said of it."""
         await self._change(
             "INSERT OR REPLACE INTO snapshot"
-            " (target, id, stack, taken, files, bytes, added, pause_seconds, good, why, version, original)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (target, id, stack, taken, files, bytes, added, pause_seconds, good, why, version, original, missed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             snapshot.target,
             snapshot.id,
             snapshot.stack,
@@ -196,6 +196,7 @@ class SqliteStore:
             _words(snapshot.why),
             snapshot.version,
             snapshot.original,
+            _json(list(snapshot.missed)),
         )
 
     async def snapshots(
@@ -224,6 +225,7 @@ class SqliteStore:
                 why=_said(row["why"]),
                 version=row["version"],
                 original=row["original"],
+                missed=tuple(json.loads(row["missed"])),
             )
             for row in rows
         ]

@@ -7,7 +7,20 @@ from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import Job, Progress
 from gardien.model.manifest import Text
 from gardien.model.snapshot import Snapshot
+from gardien.model.target import TargetView
 from gardien.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceView:
+    """The backups of one stack at one target."""
+
+    target: str
+    newest_good: Snapshot | None
+    newest: Snapshot | None
+    late: bool
+    next_run: datetime | None  # None while it is under way, or where nothing is due
+    missed: tuple[datetime, ...]  # times of the last two weeks that brought no good backup, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +34,9 @@ class StackView:
     health: StackHealth
     newest_good: Snapshot | None
     newest: Snapshot | None  # may be an incomplete one
-    late: bool  # no good snapshot within the time the owner allows
+    late: bool  # at one of its places there is no good snapshot within the time the owner allows
     next_backup: datetime | None
+    places: tuple["PlaceView", ...] = ()  # one for each target
     kept: bool = True  # False: it does not say what is to be saved of it, and nothing is
     drift: tuple[Words, ...] = ()  # what runs otherwise than it was set up, in sentences
 
@@ -45,6 +59,7 @@ class Overview:
     seen: datetime | None  # when the watchman last looked
     stacks: tuple[StackView, ...]
     disks: tuple[Disk, ...]
+    targets: tuple[TargetView, ...]
     jobs: tuple[JobView, ...]  # under way or waiting
     recent: tuple[Job, ...]  # ended, newest first
     alerts: tuple[Alert, ...]  # open ones

@@ -28,6 +28,9 @@ PRIORITY: Mapping[str, int] = {
     "check": 7,
 }
 
+# What goes on later from where it was: nobody, and no backup, waits for its end.
+GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune"})
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

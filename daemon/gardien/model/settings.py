@@ -178,6 +178,7 @@ class Settings(Closed):
     page: Page = Page()
     docker: Docker = Docker()
     programs: Programs = Programs()
+    trust_clock: bool = False  # the owner's word that the machine's time is right although no network sets it
     proxy: str | None = None  # http://proxy.example:3128
     no_proxy: tuple[str, ...] = ()
     images: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*_IMAGE\Z")], str] = {}

@@ -22,6 +22,7 @@ class Snapshot:
     why: Words | None = None  # why it does not count
     version: str = ""
     original: str | None = None  # of a copy: the id of the snapshot it is a copy of
+    missed: tuple[str, ...] = ()  # paths that could not be read, the first hundred; never in a letter or an alert
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,66 @@
 """The plans: which steps, in which order, and what taking each back means."""
 
+from collections.abc import Sequence
+
 from gardien.model.plan import Json, Plan, Step
 from gardien.model.stack import Recipe, Stack
 from gardien.words import N_, Words
 
 
-def backup(stack: Stack, target: str) -> Plan:
-    """Two passes: one while people work, a short one while the application is paused.
+def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
+    """Two passes: one while people work, a short one while the application is paused. `moment`: the file system can
+    hold one, and a single pass saves it when the application is open again.
 
     The undo of the pause comes first of all undos: nobody waits for our tidying up.
     """
     recipe = stack.manifest.backup
-    paused = bool(recipe.pause or recipe.dumps)
-    ready = Step(
-        "ready",
-        Words.of(N_("See that the disk, the application and the backup target are there")),
-        details=(f"{target}: open",),
+    if not (recipe.pause or recipe.dumps):
+        steps, onward = (_ready(target), _save("final", stack, target), *_backed_up()), "confirm"
+    elif moment:
+        steps, onward = (*_one_pass(stack, target), *_backed_up()), "resume"
+    else:
+        steps, onward = (*_two_passes(stack, target), *_backed_up()), "resume"
+    return Plan(
+        kind="backup",
+        subject=stack.name,
+        steps=steps,
+        leases=(f"stack:{stack.name}", f"repository:{target}"),
+        onward=onward,
+        facts={"target": target, "moment": moment},
     )
-    live = Step(
-        "live",
-        Words.of(N_("Save the files while people go on working")),
-        Words.of(N_("Forget this first pass, delete the databases that were written out")),
-        (f"restic backup {stack.home} -> {target}", *(f"left out: {path}" for path in recipe.leave_out)),
-    )
+
+
+def _two_passes(stack: Stack, target: str) -> tuple[Step, ...]:
+    live = _save("live", stack, target, Words.of(N_("Delete the databases that were written out")))
+    return (_ready(target), live, *_pause(stack), _save("final", stack, target), _resume(stack))
+
+
+def _one_pass(stack: Stack, target: str) -> tuple[Step, ...]:
+    ready = _ready(target, Words.of(N_("Delete the databases that were written out, and the held moment")))
+    hold = Step("moment", Words.of(N_("Hold the moment: a snapshot of all files")), details=(str(stack.home),))
+    return (ready, *_pause(stack), hold, _resume(stack), _save("save", stack, target))
+
+
+def _ready(target: str, undo: Words | None = None) -> Step:
+    says = Words.of(N_("See that the disk, the application and the backup target are there"))
+    return Step("ready", says, undo, (f"{target}: open",))
+
+
+_SAVES = {
+    "live": N_("Save the files while people go on working"),
+    "final": N_("Save what changed since"),
+    "save": N_("Save the files as they were at that moment"),
+}
+
+
+def _save(name: str, stack: Stack, target: str, undo: Words | None = None) -> Step:
+    left_out = () if name == "final" else tuple(f"left out: {path}" for path in stack.manifest.backup.leave_out)
+    details = (f"restic backup {stack.home} -> {target}", *left_out)
+    return Step(name, Words.of(_SAVES[name]), undo, details)
+
+
+def _pause(stack: Stack) -> tuple[Step, Step]:
+    recipe = stack.manifest.backup
     pause = Step(
         "pause",
         Words.of(N_("Pause the application")),
@@ -34,21 +72,17 @@ def backup(stack: Stack, target: str) -> Plan:
         Words.of(N_("Write the databases out and see that nothing is missing from them")),
         details=tuple(f"{name}: {dump.exec_}" for name, dump in recipe.dumps.items()),
     )
-    final = Step("final", Words.of(N_("Save what changed since")), details=(f"restic backup {stack.home} -> {target}",))
-    resume = Step(
-        "resume", Words.of(N_("Let the application go on")), details=tuple(action.words for action in recipe.resume)
-    )
+    return pause, dump
+
+
+def _resume(stack: Stack) -> Step:
+    resume = stack.manifest.backup.resume
+    return Step("resume", Words.of(N_("Let the application go on")), details=tuple(action.words for action in resume))
+
+
+def _backed_up() -> tuple[Step, Step]:
     confirm = Step("confirm", Words.of(N_("See that the backup is complete and where it should be")))
-    tidy = Step("tidy", Words.of(N_("Clear up")))
-    steps = (ready, live, pause, dump, final, resume, confirm, tidy) if paused else (ready, final, confirm, tidy)
-    return Plan(
-        kind="backup",
-        subject=stack.name,
-        steps=steps,
-        leases=(f"stack:{stack.name}", f"repository:{target}"),
-        onward="resume" if paused else "confirm",
-        facts={"target": target},
-    )
+    return confirm, Step("tidy", Words.of(N_("Clear up")))
 
 
 def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, Json], leases: tuple[str, ...]) -> Plan:
@@ -267,3 +301,54 @@ def remove(stack: Stack, last_backup: Plan | None, leases: tuple[str, ...], *, w
         onward=onward,
         facts=(dict(last_backup.facts) if last_backup is not None else {}) | {"with_data": with_data},
     )
+
+
+def copy(target: str, source: str, snapshots: Sequence[str]) -> Plan:
+    """From one repository to another. Nothing has to be taken back: what was sent is there when it goes on."""
+    steps = (
+        Step(
+            "look",
+            Words.of(N_("See that both backup targets are there, and what one lacks")),
+            details=(f"{source} -> {target}", *snapshots),
+        ),
+        Step("send", Words.of(N_("Send what is missing")), details=(f"restic copy {source} -> {target}",)),
+        Step("confirm", Words.of(N_("See that it arrived"))),
+    )
+    leases = (f"repository:{target}", f"repository:{source}")
+    return Plan("copy", target, steps, leases, onward="look", facts={"source": source})
+
+
+def check(target: str, part: tuple[int, int]) -> Plan:
+    """`part`: n of t parts of all data is read."""
+    number, of = part
+    steps = (
+        Step("look", Words.of(N_("See that the backup target is there"))),
+        Step(
+            "read",
+            Words.of(N_("Look whether the backups are whole, and read a part of them byte by byte")),
+            details=(f"restic check --read-data-subset={number}/{of}",),
+        ),
+        Step("note", Words.of(N_("Write down what was found"))),
+    )
+    return Plan("check", target, steps, (f"repository:{target}",), onward="look", facts={"part": number, "of": of})
+
+
+def forget(target: str, proposed: Sequence[str]) -> Plan:
+    """`proposed`: what would go if it were done now. The rule is asked again when it is."""
+    steps = (
+        Step("look", Words.of(N_("Compare what is there with what should be"))),
+        Step("rule", Words.of(N_("Decide which old backups may go")), details=tuple(proposed)),
+        Step("forget", Words.of(N_("Let them go"))),
+        Step("settle", Words.of(N_("Write down what was done"))),
+    )
+    return Plan("forget", target, steps, (f"repository:{target}",), onward="look")
+
+
+def prune(target: str) -> Plan:
+    """Give back the room of what was forgotten."""
+    steps = (
+        Step("look", Words.of(N_("See that the backup target is there"))),
+        Step("prune", Words.of(N_("Give back the room of what was cleared out")), details=("restic prune",)),
+        Step("settle", Words.of(N_("Write down what was done"))),
+    )
+    return Plan("prune", target, steps, (f"repository:{target}",), onward="look")

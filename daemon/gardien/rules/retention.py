@@ -1,6 +1,6 @@
 """Which backups may go. A policy proposes; what stands here decides, and says no whenever something looks odd."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -40,11 +40,24 @@ class ClockFacts:
     synchronised: bool
 
 
-def rule(snapshots: Sequence[Snapshot], keep: Keep, clock: ClockFacts, zone: ZoneInfo) -> Ruling:
-    """Judge the backups of one stack at one target, good ones and others."""
+def rule(
+    snapshots: Sequence[Snapshot],
+    keep: Keep,
+    clock: ClockFacts,
+    zone: ZoneInfo,
+    *,
+    waiting: Set[str] = frozenset(),
+) -> Ruling:
+    """Judge the backups of one stack at one target, good ones and others.
+
+    `waiting`: those that were not copied yet to where they are to be copied; they stay until then.
+    """
     newest_first = sorted(snapshots, key=lambda each: (each.taken, each.id), reverse=True)
     good = [each for each in newest_first if each.good]
     reasons = _reasons(good, keep, zone)
+    for each in good:
+        if each.id in waiting:
+            reasons[each.id] = (*reasons.get(each.id, ()), "waiting")
     if frozen := _frozen(newest_first, good, clock):
         return Ruling((), reasons, frozen)
     proposed = [each for each in reversed(good) if each.id not in reasons]

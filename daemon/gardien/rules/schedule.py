@@ -1,10 +1,14 @@
 """When is the next backup, and is the newest one too old?"""
 
+import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+MOST_SPREAD = timedelta(minutes=15)
 
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -42,12 +46,38 @@ def following(at: str, after: datetime, zone: ZoneInfo) -> datetime:
     return found
 
 
-def due(at: str, last: datetime | None, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether a run was owed since `last`: after days off, one is, not many."""
-    return last is None or following(at, last, zone) <= now
+def late(newest_good: datetime | None, since: datetime | None, now: datetime, allowed: timedelta) -> bool:
+    """Whether the newest good backup is older than `allowed`; what began at `since` gets as long for its first."""
+    begin = newest_good or since
+    return begin is not None and now - begin > allowed
 
 
-def late(newest_good: datetime | None, added: datetime | None, now: datetime, hours: int) -> bool:
-    """Whether the newest good backup is older than the owner allows; a new stack gets the same time for its first."""
-    since = newest_good or added
-    return since is not None and now - since > timedelta(hours=hours)
+def interval(at: str, after: datetime, zone: ZoneInfo) -> timedelta:
+    """How long it is between the next two times."""
+    first = following(at, after, zone)
+    return following(at, first, zone) - first
+
+
+def spread(at: str, moment: datetime, zone: ZoneInfo, seed: str) -> timedelta:
+    """By how much a run that is due at `moment` waits, so that not all houses call at a host in the same second.
+
+    The same each time it is asked; at most 15 minutes, and a tenth of the time between two runs.
+    """
+    share = int.from_bytes(hashlib.sha256(f"{seed} {moment.timestamp()}".encode()).digest()[:4]) / 2**32
+    return min(MOST_SPREAD, interval(at, moment, zone) / 10) * share
+
+
+def missed(at: str, since: datetime, taken: Sequence[datetime], now: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The times between `since` and `now` that brought no good backup (`taken`) before the next one, newest first.
+
+    The last one counts as missed once half of the time to the next one, or two hours, are over.
+    """
+    found = []
+    moment = following(at, since, zone)
+    while moment <= now:
+        after = following(at, moment, zone)
+        waited = moment + min(timedelta(hours=2), (after - moment) / 2)
+        if now > waited and not any(moment <= each < after for each in taken):
+            found.append(moment)
+        moment = after
+    return found[::-1]

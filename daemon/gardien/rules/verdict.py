@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from gardien.model.health import Alert, Disk, Severity
 from gardien.model.job import Job
 from gardien.model.overview import StackView
+from gardien.model.target import TargetView
 from gardien.words import N_, Words
 
 LOW_SPACE = 0.10  # share of a disk that should stay free
 TIGHT_SPACE = 0.03
+CHECKED_WITHIN = timedelta(days=15)  # twice a week's time, and a day
+READ_WITHIN = timedelta(days=36)  # four weeks, and one that was missed
+CLEARED_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +29,15 @@ class Owed:
 
 def owed(
     stacks: Sequence[StackView],
+    targets: Sequence[TargetView],
     disks: Sequence[Disk],
+    *,
+    now: datetime,
     docker_answers: bool,
     last_jobs: Sequence[Job],
     house: Sequence[Owed] = (),
 ) -> list[Owed]:
-    """`last_jobs`: for each stack and kind the newest job that ended. `house`: what others found."""
+    """`last_jobs`: for each subject and kind the newest job that ended. `house`: what others found."""
     alerts: list[Owed] = list(house)
     if not docker_answers:
         alerts.append(
@@ -50,18 +58,10 @@ def owed(
                     Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
                 )
             )
-    alerts += [
-        Owed(
-            f"backup-late:{stack.name}",
-            "trouble",
-            Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.given),
-            Words.of(
-                N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name
-            ),
-        )
-        for stack in stacks
-        if stack.late
-    ]
+    for stack in stacks:
+        alerts += _of_backups(stack)
+    for target in targets:
+        alerts += _of_target(target, now)
     alerts += [
         Owed(
             f"drift:{stack.name}",
@@ -92,7 +92,113 @@ def _needs_a_word(job: Job) -> bool:
     """Whoever asked for a job was told when it failed; a nightly backup was asked for by nobody, and a job that could
     not even be undone concerns everybody.
     """
-    return job.state == "stuck" or (job.plan.kind == "backup" and job.state == "failed" and job.code != "refused")
+    by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune"}
+    return job.state == "stuck" or (by_itself and job.state == "failed" and job.code != "refused")
+
+
+def _of_backups(stack: StackView) -> list[Owed]:
+    """That the newest good backup is too old, at each target where it is."""
+    late = [place.target for place in stack.places if place.late]
+    if stack.late and not stack.places:
+        return [
+            Owed(
+                f"backup-late:{stack.name}",
+                "trouble",
+                Words.of(N_("{stack} has not been saved for too long"), stack=stack.title.given),
+                Words.of(N_("Nothing is saved without a backup target: `gardien target add` sets one up.")),
+            )
+        ]
+    return [
+        Owed(
+            f"backup-late:{stack.name}:{target}",
+            "trouble",
+            Words.of(N_("{stack} has not been saved at {target} for too long"), stack=stack.title.given, target=target),
+            Words.of(
+                N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name
+            ),
+        )
+        for target in late
+    ]
+
+
+def _of_target(target: TargetView, now: datetime) -> list[Owed]:
+    """What is wrong with a repository, or was not done there for too long."""
+    name, care = target.name, target.care
+    if not target.ready or care.ready is None:
+        return [
+            Owed(
+                f"target:{name}",
+                "notice",
+                Words.of(N_("the backup target {target} is not ready"), target=name),
+                Words.of(N_("`gardien target test {target}` says what is missing."), target=name),
+            )
+        ]
+    alerts = []
+    if care.problems:
+        alerts.append(
+            Owed(
+                f"damaged:{name}",
+                "trouble",
+                Words.of(N_("backups at {target} are damaged"), target=name),
+                Words.of(
+                    N_(
+                        "Back up to another target now, and ask the person who helps you. "
+                        "`gardien backup check {target}` tells more."
+                    ),
+                    target=name,
+                ),
+            )
+        )
+    if care.lost:
+        alerts.append(
+            Owed(
+                f"lost:{name}",
+                "trouble",
+                Words.of(
+                    N_("{count} backups that were at {target} are not there any more"), count=care.lost, target=name
+                ),
+                Words.of(
+                    N_("Nobody here took them away. Ask the host, and look who else has its key; change it if unsure.")
+                ),
+            )
+        )
+    if now - (care.checked or care.ready) > CHECKED_WITHIN or now - (care.oldest_read or care.ready) > READ_WITHIN:
+        alerts.append(
+            Owed(
+                f"check-late:{name}",
+                "notice",
+                Words.of(N_("the backups at {target} have not been checked for too long"), target=name),
+                Words.of(N_("Check them now: `gardien backup check {target}`."), target=name),
+            )
+        )
+    clears = not target.append_only and target.can_delete is not False
+    if clears and now - (care.forgot or care.ready) > CLEARED_WITHIN:
+        why = care.frozen or Words.of(N_("it did not come to an end"))
+        alerts.append(
+            Owed(
+                f"retention:{name}",
+                "notice",
+                Words.of(N_("no old backups were cleared out at {target} for a week: {why}"), target=name, why=why),
+                Words.of(
+                    N_("Nothing is lost. `gardien backup forget {target} --dry-run` shows what waits."), target=name
+                ),
+            )
+        )
+    return alerts
+
+
+def of_clock(wrong: bool) -> list[Owed]:
+    """A machine without a clock of its own begins in the past after a power cut."""
+    if not wrong:
+        return []
+    return [
+        Owed(
+            "clock",
+            "trouble",
+            Words.of(N_("this machine's clock is wrong")),
+            Words.of(N_("It sets itself once it reaches the internet. Until then no old backup is cleared out.")),
+        )
+    ]
 
 
 def _of_disk(disk: Disk) -> Owed:

@@ -1,82 +1,109 @@
-"""What happens by itself: the nightly backup, clearing away what a restore replaced. The only apscheduler import."""
+"""What happens by itself: backups, copies, checks, retention; and clearing away what a restore replaced."""
 
+import asyncio
+import contextlib
 import logging
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from gardien.errors import GardienError
-from gardien.rules import schedule
+from gardien.model.plan import Kind
+from gardien.services.agenda import Agenda, Entry
 from gardien.services.backup import Backups
+from gardien.services.clock import NOTE, SKEW, HouseClock
+from gardien.services.feed import Feed
 from gardien.services.ports import World
-from gardien.services.stacks import Stacks
+from gardien.services.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
-
-class CronSimTrigger(BaseTrigger):  # type: ignore[misc]
-    """cronsim decides, because apscheduler's own cron fires twice in the night the clock goes back."""
-
-    def __init__(self, at: str, zone: ZoneInfo) -> None:
-        self._at = at
-        self._zone = zone
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        return schedule.following(self._at, max(previous_fire_time or now, now), self._zone)
+LONGEST = 300.0  # seconds between two looks at the agenda: a clock may have been moved
+BREATH = 1.0  # seconds after a change before the agenda is looked at again
+CLEAR_EVERY = timedelta(hours=6)
+TRUSTED_JUMP = timedelta(days=60)  # further ahead no machine was ever off: such a clock is not believed
 
 
 class Calendar:
-    """Starts jobs when they are due; after days off, once."""
+    """Starts jobs when they are due. What is due is worked out anew from the journal: nothing is owed twice."""
 
-    def __init__(self, world: World, stacks: Stacks, backups: Backups, zone: ZoneInfo) -> None:
+    def __init__(self, world: World, agenda: Agenda, backups: Backups, upkeep: Upkeep, feed: Feed) -> None:
         self._world = world
-        self._stacks = stacks
+        self._agenda = agenda
         self._backups = backups
-        self._scheduler = AsyncIOScheduler(timezone=zone)
-        self._zone = zone
+        self._feed = feed
+        self._refused: dict[tuple[Kind, str, str | None], datetime] = {}
+        self._cleared: datetime | None = None
+        self._start: Mapping[Kind, Callable[[str], Awaitable[int]]] = {
+            "copy": upkeep.copy,
+            "check": upkeep.check,
+            "forget": upkeep.forget,
+            "prune": upkeep.prune,
+        }
 
-    async def start(self) -> None:
-        """Set the times; a backup that was missed while the machine was off runs now."""
-        at = self._world.settings.backup.at
-        self._scheduler.add_job(
-            self.back_up_all,
-            CronSimTrigger(at, self._zone),
-            coalesce=True,
-            misfire_grace_time=None,
-            max_instances=1,
-        )
-        self._scheduler.add_job(self.clear_kept, "interval", hours=6, next_run_time=datetime.now(self._zone))
-        self._scheduler.start()
-        if self._world.settings.targets:
-            await self._catch_up(at)
+    async def run(self) -> None:
+        """For the daemon's life."""
+        changed = asyncio.Event()
+        listener = asyncio.create_task(self._listen(changed))
+        try:
+            while True:
+                wait = LONGEST
+                try:
+                    wait = await self.look()
+                except Exception:
+                    log.exception("a look at the calendar failed")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), min(wait, LONGEST))
+                await asyncio.sleep(BREATH)
+                changed.clear()
+        finally:
+            listener.cancel()
 
-    async def _catch_up(self, at: str) -> None:
-        for stack in await self._stacks.all():
-            newest = await self._world.store.snapshots(stack.name, most=1)
-            if newest and schedule.due(at, newest[0].taken, self._world.clock(), self._zone):
-                await self._back_up(stack.name)
+    async def _listen(self, changed: asyncio.Event) -> None:
+        async for topic in self._feed.listen():
+            if topic == "job":
+                changed.set()
 
-    def stop(self) -> None:
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+    async def look(self) -> float:
+        """Start what is due; returns in how many seconds something is due next."""
+        await self._look_at_the_clock()
+        now = self._world.clock()
+        if self._cleared is None or now - self._cleared >= CLEAR_EVERY:
+            self._cleared = now
+            await self.clear_kept()
+        entries = await self._agenda.all()
+        for entry in entries:
+            if entry.at <= now:
+                await self._begin(entry, now)
+        return min(((entry.at - now).total_seconds() for entry in entries if entry.at > now), default=LONGEST)
 
-    async def back_up_all(self) -> None:
-        """Every stack that is meant to run."""
-        if self._world.settings.targets:
-            for stack in await self._stacks.all():
-                if stack.chosen.wanted == "running" and stack.recipe.kept:
-                    await self._back_up(stack.name)
-
-    async def _back_up(self, stack: str) -> None:
-        under_way = await self._world.store.jobs(open_only=True, subject=stack)
-        if any(job.plan.kind == "backup" for job in under_way):
+    async def _begin(self, entry: Entry, now: datetime) -> None:
+        """What cannot even be planned is tried again in an hour: its reason is a setting, or a person."""
+        key = (entry.kind, entry.target, entry.stack)
+        if key in self._refused and now - self._refused[key] < timedelta(hours=1):
             return
         try:
-            await self._backups.create(stack)
+            if entry.stack is not None:
+                await self._backups.create(entry.stack, entry.target)
+            else:
+                await self._start[entry.kind](entry.target)
         except GardienError as error:
-            log.error("%s cannot be backed up: %s", stack, error)
+            log.error("%s of %s at %s cannot begin: %s", entry.kind, entry.stack, entry.target, error)
+            self._refused[key] = now
+        else:
+            self._refused.pop(key, None)
+
+    async def _look_at_the_clock(self) -> None:
+        """Note the time, if it can be believed: it is the floor that no clock may go below after a power cut."""
+        clock, store = self._world.clock, self._world.store
+        noted = await store.noted(NOTE)
+        floor = datetime.fromisoformat(noted) if noted else None
+        real = datetime.now(UTC)
+        odd = floor is not None and not (floor - SKEW <= real <= floor + TRUSTED_JUMP)
+        if odd and not await self._world.host.clock_is_set():
+            return
+        if isinstance(clock, HouseClock):
+            clock.believe()
+        await store.note(NOTE, real.isoformat())
 
     async def clear_kept(self) -> None:
         """Delete what restores replaced, once it was kept for as long as the owner wishes."""

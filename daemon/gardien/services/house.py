@@ -15,6 +15,7 @@ from gardien.services.restore import Restores
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
+from gardien.services.upkeep import Upkeep
 from gardien.services.watch import Watch
 
 
@@ -29,6 +30,7 @@ class House:
     life: Life
     door: Doorkeeper
     targets: Targets
+    upkeep: Upkeep
     backups: Backups
     restores: Restores
     watch: Watch

@@ -1,30 +1,36 @@
 """Gathers what every face shows, from the store alone."""
 
 import json
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from gardien.model.health import StackHealth
-from gardien.model.overview import JobView, Overview, StackView
+from gardien.model.overview import JobView, Overview, PlaceView, StackView
 from gardien.model.stack import Stack
+from gardien.model.target import TargetView
 from gardien.rules import schedule
 from gardien.rules.verdict import sentence
+from gardien.services.agenda import Agenda, added
+from gardien.services.care import ALL, ready_since
 from gardien.services.ports import World
 from gardien.services.runner import Runner
-from gardien.services.stacks import Stacks, added_note
+from gardien.services.stacks import Stacks
+from gardien.services.upkeep import Upkeep
 from gardien.words import N_, Words
 
+SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
+LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
 RECENT = 8  # ended jobs on the home page
 
 
 class Overviews:
     """The state of the house."""
 
-    def __init__(self, world: World, runner: Runner, stacks: Stacks, zone: ZoneInfo) -> None:
+    def __init__(self, world: World, runner: Runner, stacks: Stacks, agenda: Agenda, upkeep: Upkeep) -> None:
         self._world = world
         self._runner = runner
         self._stacks = stacks
-        self._zone = zone
+        self._agenda = agenda
+        self._upkeep = upkeep
 
     async def stacks(self) -> tuple[StackView, ...]:
         """Every stack with its health and the age of its newest good backup."""
@@ -33,16 +39,13 @@ class Overviews:
         return tuple([await self._view(stack, healths.get(stack.name), now) for stack in await self._stacks.all()])
 
     async def _view(self, stack: Stack, health: StackHealth | None, now: datetime) -> StackView:
-        backup, places = self._world.settings.backup, self._world.settings.targets
         newest = await self._world.store.snapshots(stack.name, most=1)
         good = await self._world.store.snapshots(stack.name, good_only=True, most=1)
-        added = await self._added(stack.name)
-        kept = stack.recipe.kept
-        late = (
-            kept
-            and stack.chosen.wanted == "running"
-            and schedule.late(good[0].taken if good else None, added, now, backup.late_after_hours)
-        )
+        kept, running = stack.recipe.kept, stack.chosen.wanted == "running"
+        places = [await self._place(stack, target, now) for target in self._world.settings.targets if kept]
+        allowed = timedelta(hours=self._world.settings.backup.late_after_hours)
+        nowhere = kept and running and not places
+        late = nowhere and schedule.late(None, await added(self._world, stack.name), now, allowed)
         return StackView(
             name=stack.name,
             title=stack.manifest.title,
@@ -51,12 +54,35 @@ class Overviews:
             health=health or StackHealth(stack.name, "unknown", Words.of(N_("has not been looked at yet")), now, now),
             newest_good=good[0] if good else None,
             newest=newest[0] if newest else None,
-            late=late,
-            next_backup=schedule.following(backup.at, now, self._zone)
-            if self._world.settings.targets and kept
-            else None,
+            late=late or any(place.late for place in places),
+            next_backup=min((place.next_run for place in places if place.next_run is not None), default=None),
+            places=tuple(places),
             kept=kept,
             drift=await self.drift(stack.name),
+        )
+
+    async def _place(self, stack: Stack, target: str, now: datetime) -> PlaceView:
+        world, zone = self._world, self._agenda.zone
+        place, running = world.settings.targets[target], stack.chosen.wanted == "running"
+        every = await world.store.snapshots(stack.name, target=target, most=ALL)
+        good = [each for each in every if each.good]
+        begun = [await ready_since(world, target), await added(world, stack.name)]
+        since = max((each for each in begun if each is not None), default=None)
+        at = self._agenda.times(target)
+        allowed = timedelta(hours=world.settings.backup.late_after_hours)
+        allowed = max(allowed, schedule.interval(at, now, zone) + SLACK * (1 if place.copy_of is None else 2))
+        missed, runs = [], []
+        if place.copy_of is None and running:
+            runs = await self._agenda.backup(stack, target)
+            if since is not None:
+                missed = schedule.missed(at, max(since, now - LOOK_BACK), [each.taken for each in good], now, zone)
+        return PlaceView(
+            target=target,
+            newest_good=good[0] if good else None,
+            newest=every[0] if every else None,
+            late=running and schedule.late(good[0].taken if good else None, since, now, allowed),
+            next_run=runs[0].at if runs else None,
+            missed=tuple(missed),
         )
 
     async def drift(self, name: str) -> tuple[Words, ...]:
@@ -64,10 +90,9 @@ class Overviews:
         noted = await self._world.store.noted(drift_note(name))
         return tuple(Words.from_json(each) for each in json.loads(noted)) if noted else ()
 
-    async def _added(self, name: str) -> datetime | None:
-        """When the stack was added, as far as we remember."""
-        noted = await self._world.store.noted(added_note(name))
-        return datetime.fromisoformat(noted) if noted else None
+    async def targets(self) -> tuple[TargetView, ...]:
+        """Every target, and how it was looked after."""
+        return await self._upkeep.views()
 
     async def now(self) -> Overview:
         """All of it."""
@@ -85,6 +110,7 @@ class Overviews:
             seen=seen,
             stacks=stacks,
             disks=tuple(disks),
+            targets=await self.targets(),
             jobs=tuple(JobView(job, self._runner.progress(job.id)) for job in open_jobs),
             recent=tuple(recent),
             alerts=tuple(alerts),

@@ -137,13 +137,14 @@ class Restic(Protocol):
         persistent: bool = False,
         begin: Awaitable[object] | None = None,
         opened: Callable[[], None] | None = None,
+        at: datetime | None = None,
     ) -> Saved:
         """One pass over `folder`. rc 3 gives `complete=False` with what was missed; no folder raises Incomplete.
 
         `persistent`: over a line that is cut it goes on for about an hour; else it gives up within half a minute.
         With `begin` the repository is opened at once, which takes most of a second, and `opened` is called; reading
         begins when `begin` is done. What `begin` raises is raised, and nothing was saved. The snapshot bears the time
-        of the opening.
+        of the opening, or `at`.
         """
         ...
 
@@ -301,6 +302,10 @@ class Host(Protocol):
         """Those of this machine in its local network, IPv4 first; none of loopback, Docker, or a link alone."""
         ...
 
+    async def clock_is_set(self) -> bool:
+        """Whether the network sets the machine's time, and did so lately."""
+        ...
+
     async def resolve(self, name: str) -> tuple[str, ...]:
         """What the machine's resolver says a name's addresses are; () if it knows none."""
         ...
@@ -341,6 +346,26 @@ class Files(Protocol):
 
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
         """What lies directly in `folder` and was put there before `then` (by ctime); [] if there is no such folder."""
+        ...
+
+
+class Moments(Protocol):
+    """Folders as they were at one moment, kept beside the living ones. Not every file system can do that (btrfs can)."""
+
+    async def make_room(self, folder: Path) -> None:
+        """Make `folder`, if it is not there, as one that a moment can be held of; nothing where that cannot be."""
+        ...
+
+    async def can_hold(self, folder: Path) -> bool:
+        """Whether all that lies beneath `folder` would be in it: no other file system, no subvolume of its own."""
+        ...
+
+    async def hold(self, folder: Path, at: Path) -> None:
+        """From now on `at`, beside `folder` on its file system, shows read-only what `folder` shows now."""
+        ...
+
+    async def let_go(self, at: Path) -> None:
+        """It is not needed any more; it may be gone already, or partly."""
         ...
 
 
@@ -385,4 +410,5 @@ class World:
     probes: Probes
     host: Host
     files: Files
+    moments: Moments
     shelf: Shelf

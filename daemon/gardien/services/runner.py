@@ -8,13 +8,14 @@ have had an effect, and each of those can be run again or taken back.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gardien.errors import GardienError, NotFound, Refused, unexpected
 from gardien.model.job import Job, JobState, Progress, StepRecord
-from gardien.model.plan import PRIORITY, Json, Plan
+from gardien.model.plan import GIVES_WAY, PRIORITY, Json, Plan
+from gardien.rules.agenda import MADE_WAY
 from gardien.services.feed import Feed
 from gardien.services.ports import Clock, Store
 from gardien.words import N_, Value, Words
@@ -85,6 +86,8 @@ class Runner:
         self._held: dict[int, frozenset[str]] = {}
         self._progress: dict[int, Progress] = {}
         self._cancelled: set[int] = set()
+        self._patient: set[int] = set()  # jobs under way that others need not wait for
+        self._made_way: set[int] = set()
         self._over = asyncio.Condition()
         self._dispatching = asyncio.Lock()
         self._stopping = False
@@ -143,6 +146,7 @@ class Runner:
         if task is None:
             await self._end(job, "cancelled", Words.of(N_("cancelled before it began; nothing was changed")))
             return
+        self._patient.discard(job)
         self._cancelled.add(job)
         task.cancel()
 
@@ -177,6 +181,7 @@ class Runner:
                 return
             queued = [job for job in await self._store.jobs(open_only=True) if job.state == "queued"]
             queued.sort(key=lambda job: (PRIORITY[job.plan.kind], job.id))
+            self._make_way(queued)
             taken = set[str]().union(*self._held.values())
             for job in queued:
                 if job.id in self._held:
@@ -186,6 +191,14 @@ class Runner:
                     self._held[job.id] = leases
                     self._tasks[job.id] = asyncio.create_task(self._first_run(job), name=f"job-{job.id}")
                 taken |= leases
+
+    def _make_way(self, queued: Sequence[Job]) -> None:
+        """What can be done again at any time does not keep people and backups waiting: it ends, and is due again."""
+        urgent = set[str]().union(*(job.plan.leases for job in queued if job.plan.kind not in GIVES_WAY))
+        for number in [each for each in self._patient if self._held[each] & urgent]:
+            self._patient.discard(number)
+            self._made_way.add(number)
+            self._tasks[number].cancel()
 
     def _run_of(self, job: Job) -> Run:
         async def remember(facts: Mapping[str, Json]) -> None:
@@ -240,6 +253,8 @@ class Runner:
             self._held.pop(job.id, None)
             self._progress.pop(job.id, None)
             self._cancelled.discard(job.id)
+            self._patient.discard(job.id)
+            self._made_way.discard(job.id)
             if not self._stopping:
                 await self._dispatch()
 
@@ -247,6 +262,8 @@ class Runner:
         """Run the steps from `start`; on failure or cancel take back those that began."""
         work = self._works[job.plan.kind]
         kind = job.plan.kind
+        if kind in GIVES_WAY:
+            self._patient.add(job.id)
         try:
             await self._store.take_leases(job.id, job.plan.leases)
             await self._store.mark_job(job.id, "running", self._clock())
@@ -259,18 +276,22 @@ class Runner:
                 await work.do[step.name](run)
                 self._on_point(kind, step.name, "ran")
                 await self._store.mark_step(job.id, step.name, "done", self._clock(), run.facts)
+            self._patient.discard(job.id)  # too late for that
         except asyncio.CancelledError:
             await _unbroken(self._give_up(job, run))
         except Exception as error:
             await _unbroken(self._fail(job, run, error))
         else:
-            await self._end(job.id, "done", run.says or Words.of(N_("done")))
+            await _unbroken(self._end(job.id, "done", run.says or Words.of(N_("done"))))
 
     async def _give_up(self, job: Job, run: Run) -> None:
         """Cancelled by a person, or by our own shutdown: undo, then say which."""
         await self._back(job, run, (await self.job(job.id)).steps)
         if job.id in self._cancelled:
             await self._end(job.id, "cancelled", Words.of(N_("cancelled; everything is as it was before")))
+        elif job.id in self._made_way:
+            says = Words.of(N_("made way for something that could not wait; it goes on later by itself"))
+            await self._end(job.id, "cancelled", says, code=MADE_WAY)
         else:
             says = Words.of(N_("was cut short when gardien stopped; everything is as it was before"))
             await self._end(job.id, "interrupted", says, Words.of(N_("Start it again when you like.")))

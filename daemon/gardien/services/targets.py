@@ -3,8 +3,9 @@
 import secrets
 
 from gardien.errors import GardienError, NotFound, Refused, RepositoryMissing
+from gardien.model.operator import Operator
 from gardien.services.ports import World
-from gardien.words import N_
+from gardien.words import N_, Words
 
 
 def _note(target: str) -> str:
@@ -104,3 +105,7 @@ class Targets:
     async def test(self, name: str) -> None:
         """Raises the typed error of what does not work."""
         await self.opened(name)
+
+    def operator(self, name: str) -> Operator:
+        """Who runs it, as far as gardien knows; `Upkeep.views` asks."""
+        return Operator(None, None, None, None, Words.of(N_("gardien does not know who runs {target}"), target=name))

@@ -15,6 +15,7 @@ from gardien.model.stack import Stack
 from gardien.rules import verdict
 from gardien.rules.health import Seen, health_of
 from gardien.services import disk, recipes
+from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
 from gardien.services.life import Life
@@ -216,8 +217,17 @@ class Watch:
         for job in await store.jobs(most=200):
             if job.over:
                 newest.setdefault((job.plan.kind, job.plan.subject), job)
-        house = verdict.of_memory_limits(self._limits_memory) + self._door.owed
-        owed = verdict.owed(await self._overviews.stacks(), disks, docker_answers, list(newest.values()), house)
+        clock_wrong = isinstance(self._world.clock, HouseClock) and self._world.clock.wrong
+        house = [*verdict.of_memory_limits(self._limits_memory), *verdict.of_clock(clock_wrong), *self._door.owed]
+        owed = verdict.owed(
+            await self._overviews.stacks(),
+            await self._overviews.targets(),
+            disks,
+            now=now,
+            docker_answers=docker_answers,
+            last_jobs=list(newest.values()),
+            house=house,
+        )
         before = {alert.key: alert for alert in await store.alerts()}
         for each in owed:
             known = before.get(each.key)

@@ -1,0 +1,108 @@
+"""What is due, and when: every stack at every target, and what each repository needs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gardien.model.plan import Kind
+from gardien.model.stack import Stack
+from gardien.rules import agenda, schedule
+from gardien.services.care import care_of, ready_since, uncopied
+from gardien.services.ports import World
+from gardien.services.stacks import Stacks, added_note
+
+# By the machine's clock, when most people sleep; what was missed is made up for once.
+TIMES: dict[Kind, str] = {
+    "forget": "daily at 05:00",
+    "prune": "weekly on saturday at 05:30",
+    "check": "weekly on sunday at 05:30",
+}
+REFUSED_AGAIN = "daily at 05:00"  # a copy that a host refused
+RUNS = 8  # so many last runs are looked at: more failures in a row change nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the agenda. `at` in the past: it is owed now. `stack`: of a backup."""
+
+    kind: Kind
+    target: str
+    at: datetime
+    stack: str | None = None
+
+
+class Agenda:
+    """Reads the store; starts nothing."""
+
+    def __init__(self, world: World, stacks: Stacks, zone: ZoneInfo) -> None:
+        self._world = world
+        self._stacks = stacks
+        self.zone = zone
+
+    def times(self, target: str) -> str:
+        """When backups go there, in the owner's words; a copy follows its source."""
+        places = self._world.settings.targets
+        source = places[target].copy_of
+        return places[target].at or (source and places[source].at) or self._world.settings.backup.at
+
+    async def all(self) -> list[Entry]:
+        """What comes next of everything, soonest first."""
+        entries: list[Entry] = []
+        stacks = [stack for stack in await self._stacks.all() if stack.recipe.kept]
+        for target, place in self._world.settings.targets.items():
+            if await ready_since(self._world, target) is None:
+                continue
+            if place.copy_of is not None:
+                entries += await self._copy(target, place.copy_of)
+            else:
+                for stack in stacks:
+                    entries += await self.backup(stack, target)
+            entries += await self._upkeep(target)
+        return sorted(entries, key=lambda entry: entry.at)
+
+    async def backup(self, stack: Stack, target: str) -> list[Entry]:
+        """When this stack is saved there next; nothing while that is under way, and while the stack is switched off."""
+        ready = await ready_since(self._world, target)
+        if stack.chosen.wanted != "running" or ready is None:
+            return []
+        runs = await self._world.store.jobs(kind="backup", subject=stack.name, most=RUNS * 4)
+        runs = [job for job in runs if job.plan.facts["target"] == target]
+        since = max(ready, await added(self._world, stack.name) or ready)
+        at = agenda.following(self.times(target), since, runs, self.zone, f"{target} {stack.name}")
+        return [Entry("backup", target, at, stack.name)] if at is not None else []
+
+    async def _copy(self, target: str, source: str) -> list[Entry]:
+        """After each backup of the source, if the owner names no times."""
+        runs = await self._world.store.jobs(kind="copy", subject=target, most=RUNS)
+        owed = await uncopied(self._world, source, target)
+        at = self._world.settings.targets[target].at
+        since = await ready_since(self._world, target)
+        if not owed or since is None or (runs and not runs[0].over):
+            return []
+        if at is not None:
+            moment = agenda.following(at, since, runs, self.zone, target)
+            return [Entry("copy", target, moment)] if moment is not None else []
+        newest = max(each.taken for each in owed)
+        if not runs or runs[0].state == "done" or newest > runs[0].created:
+            return [Entry("copy", target, newest)]
+        soon = agenda.again(runs)
+        return [Entry("copy", target, soon or schedule.following(REFUSED_AGAIN, runs[0].created, self.zone))]
+
+    async def _upkeep(self, target: str) -> list[Entry]:
+        place, care = self._world.settings.targets[target], await care_of(self._world, target)
+        kept = place.append_only or await self._world.store.noted(f"can-delete:{target}") == "no"
+        entries = []
+        for kind, at in TIMES.items():
+            if kept and kind != "check":
+                continue
+            runs = await self._world.store.jobs(kind=kind, subject=target, most=RUNS)
+            if care.ready is not None:
+                moment = agenda.following(at, care.ready, runs, self.zone, f"{kind} {target}")
+                entries += [Entry(kind, target, moment)] if moment is not None else []
+        return entries
+
+
+async def added(world: World, stack: str) -> datetime | None:
+    """When the stack was added, as far as we remember."""
+    noted = await world.store.noted(added_note(stack))
+    return datetime.fromisoformat(noted) if noted else None

@@ -1,0 +1,125 @@
+"""Houses for faults: the tiny stack in its box, its host behind a line whose knobs can be turned."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.conftest import sftp_target
+from tests.world.box import Box, box, until
+from tests.world.line import Line
+from tests.world.notes import add, lay_out
+from tests.world.sftp import SftpHost
+
+STACK = "notes"
+Job = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class House:
+    """A box with the stack `notes`, and where its backups go."""
+
+    box: Box
+    host: SftpHost
+    line: Line
+
+    @property
+    def repository(self) -> Path:
+        return self.host.folder / "practice backups"
+
+    @property
+    def srv(self) -> Path:
+        """What the stack keeps."""
+        return self.box.data / STACK / "srv"
+
+    def weigh(self, megabytes: float) -> None:
+        """Give a backup something to send."""
+        (self.srv / "film.bin").write_bytes(os.urandom(int(megabytes * (1 << 20))))
+
+    def refused(self, *argv: str, says: str, remedy: str = "") -> str:
+        return refused(self.box, *argv, says=says, remedy=remedy)
+
+    def is_well(self) -> None:
+        """The application is open, nothing is held, and the next backup is good."""
+        self.box.until_well(STACK, 30)
+        assert (self.srv / "paused").read_text().strip() == ""
+        self.box.gardien("backup", "create", STACK)
+        assert self.box.json("backup", "list", STACK)[0]["good"] is True
+        assert self.locks() == []
+
+    def locks(self) -> list[str]:
+        """Those in the repository, looked at where it lies."""
+        return sorted(each.name for each in (self.repository / "locks").iterdir())
+
+    def slow(self) -> None:
+        """So slow a line that a backup can be watched."""
+        self.line.rate = 4 << 20
+
+    def restics(self) -> list[psutil.Process]:
+        """The living commands of this house."""
+        return [each for each in commands(self.box) if each.name() == "restic"]
+
+    def until_sending(self) -> psutil.Process:
+        """The restic that saves and is at it."""
+        found: list[psutil.Process] = []
+
+        def sends() -> bool:
+            found[:] = [each for each in self.restics() if "backup" in each.cmdline()]
+            return bool(found) and self.box.json("job", "list")[0]["progress"] is not None and bool(self.locks())
+
+        until(sends, 60)
+        return found[0]
+
+
+def refused(machine: Box, *argv: str, says: str, remedy: str = "") -> str:
+    """Run it; it must fail with this sentence and remedy, and no traceback. Returns all it said."""
+    done = machine.gardien(*argv, check=False)
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    assert says in done.stderr, done.stderr
+    assert remedy in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr + machine.logged(400)
+    return done.stderr
+
+
+def commands(machine: Box) -> list[psutil.Process]:
+    """What gardien started in this box, and what was started by it."""
+    if machine.daemon is None:
+        return []
+    try:
+        return [each for each in psutil.Process(machine.daemon.pid).children(recursive=True) if each.is_running()]
+    except psutil.Error:
+        return []
+
+
+@contextmanager
+def house(host: SftpHost, **settings: object) -> Iterator[House]:
+    """One that is up; `settings` are of its target."""
+    with Line(host.port) as line, box({**sftp_target(host), "port": line.port, **settings}) as machine:
+        settle(machine)
+        yield House(machine, host, line)
+        machine.stop()
+
+
+def settle(machine: Box) -> None:
+    """Start the daemon, make its target, bring up the stack."""
+    machine.start()
+    machine.gardien("target", "init", "host")
+    lay_out(machine)
+    add(machine)
+    machine.until_well(STACK)
+
+
+@contextmanager
+def firewall(port: int, *verdict: str) -> Iterator[None]:
+    """What goes to this port of loopback meets `verdict`, DROP or REJECT. No other port is touched."""
+    rule = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", str(port), "-j", *verdict]
+    subprocess.run(["iptables", "--wait", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "--wait", "-D", *rule], check=True)
