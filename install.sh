@@ -27,7 +27,7 @@ RESTIC_FROM=trixie                                    # the Debian release resti
 UNIT=/etc/systemd/system/gardien.service
 USUAL="/opt/gardien /etc/gardien /var/lib/gardien /run/gardien"   # the folders the unit is written for
 NO_TARGETS="targets: {}"                              # stands in the settings until there is a place for backups
-PARTS=(pyproject.toml hatch_build.py README.md LICENSE daemon webui compose systemd)   # of the checkout, what is installed
+PARTS=(pyproject.toml hatch_build.py README.md LICENSE daemon webui compose hosts systemd)   # of the checkout, what is installed
 SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-$0}")" && pwd -P)
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -161,6 +161,7 @@ class World:
             life=Life(self),  # type: ignore[arg-type]
             door=Door(self),  # type: ignore[arg-type]
             targets=nobody,  # type: ignore[arg-type]
+            setup=nobody,  # type: ignore[arg-type]
             upkeep=nobody,  # type: ignore[arg-type]
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.hosts import load_hosts
 from gardien.adapters.probes import judge, silent
+from gardien.adapters.shelf import FileShelf
 from gardien.errors import (
     CommandFailed,
     Damaged,
@@ -38,7 +41,8 @@ from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Se
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Kind, Plan
-from gardien.model.settings import Settings
+from gardien.model.settings import Settings, Target
+from gardien.model.setup import HostKey
 from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.rules.composefile import FILES
@@ -46,6 +50,7 @@ from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+HOSTS = Path(__file__).parents[1] / "hosts"
 
 
 class FakeClock:
@@ -221,6 +226,9 @@ class FakeStore:
     async def noted(self, key: str) -> str | None:
         return self._notes.get(key)
 
+    async def unnote(self, key: str) -> None:
+        self._notes.pop(key, None)
+
     async def set_password(self, user: str, hashed: str) -> None:
         self._passwords[user] = hashed
 
@@ -352,6 +360,34 @@ class FakeFiles:
 
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
         return sorted(path for path, leaf in self.leaves.items() if path.parent == folder and leaf.changed < then)
+
+
+class FakeMoments:
+    """The `Moments`, on the tree of `FakeFiles`; with `btrfs`, every folder made as room for one is a subvolume."""
+
+    def __init__(self, files: FakeFiles, btrfs: bool = False) -> None:
+        self._files = files
+        self.btrfs = btrfs
+        self.subvolumes: set[Path] = set()
+
+    async def make_room(self, folder: Path) -> None:
+        if self.btrfs and not await self._files.exists(folder) and self._files.is_folder(folder.parent):
+            self._files.put(folder, Leaf(None, 0o755))
+            self.subvolumes.add(folder)
+
+    async def can_hold(self, folder: Path) -> bool:
+        others = {each for each in self.subvolumes | self._files.mounts if each in self._files.leaves}
+        return folder in others & self.subvolumes and not any(folder in each.parents for each in others)
+
+    async def hold(self, folder: Path, at: Path) -> None:
+        if folder not in self.subvolumes or at in self._files.leaves:
+            raise GardienError("cannot do what is needed with {path}", path=str(at))
+        self._files.put(at, self._files.leaves[folder])
+        for name, leaf in self._files.beneath(folder).items():
+            self._files.put(at / name, leaf)
+
+    async def let_go(self, at: Path) -> None:
+        await self._files.remove(at)
 
 
 # -- repositories
@@ -896,6 +932,28 @@ class FakeHost:
         return self.names.get(name, ())
 
 
+class FakeSsh:
+    """The `Ssh`: keys that open nothing; servers answer that are in `servers`."""
+
+    def __init__(self, files: FakeFiles) -> None:
+        self._files = files
+        self.servers: dict[tuple[str, int], HostKey] = {}
+
+    async def make(self, key: Path) -> str:
+        if not await self._files.exists(key):
+            await self._files.write(key, secrets.token_hex(8))
+            await self._files.write(key.with_name(f"{key.name}.pub"), "")
+        return await self.public(key)
+
+    async def public(self, key: Path) -> str:
+        return f"ssh-ed25519 {await self._files.read(key)} gardien"
+
+    async def scan(self, host: str, port: int) -> tuple[HostKey, ...]:
+        if (host, port) not in self.servers:
+            raise TargetUnreachable("no SSH server answers at {host}, port {port}", host=host, port=port)
+        return (self.servers[host, port],)
+
+
 class FakeShelf:
     """The `Shelf`, with the recipes it is given; the owner's choices lie in `FakeFiles` where the real ones lie."""
 
@@ -939,6 +997,12 @@ class FakeShelf:
             self._owner / "secrets" / f"{name}.env", None if secrets is None else json.dumps(dict(secrets))
         )
 
+    async def as_target(self, fields: Mapping[str, object]) -> Target:
+        return await FileShelf(self._owner, self._owner, LocalFiles()).as_target(fields)  # touches no disk
+
+    async def set_target(self, name: str, target: Target | None) -> None:
+        await self._keep(self._owner / "targets" / f"{name}.yaml", None if target is None else target.model_dump_json())
+
     async def _keep(self, file: Path, text: str | None) -> None:
         if text is None:
             await self._files.remove(file)
@@ -954,6 +1018,7 @@ class FakeNeighbours:
     world: World
     store: FakeStore
     files: FakeFiles
+    moments: FakeMoments
     restic: FakeRestic
     docker: FakeDocker
     host: FakeHost
@@ -968,7 +1033,7 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
     files = FakeFiles(clock)
     for folder in (settings.folders.data, settings.folders.state, settings.folders.run, settings.secrets):
         files.put(folder, Leaf(None, 0o711))
-    host = FakeHost()
+    host, moments = FakeHost(), FakeMoments(files)
     docker = FakeDocker(host, files)
     docker.registry |= {image for recipe in recipes for image in recipe.image_defaults.values()}
     store, compose, restic = FakeStore(), FakeCompose(docker), FakeRestic(settings, files, clock)
@@ -983,6 +1048,9 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         probes=probes,
         host=host,
         files=files,
+        moments=moments,
         shelf=FakeShelf(settings, files, recipes),
+        ssh=FakeSsh(files),
+        hosts=load_hosts(HOSTS),
     )
-    return FakeNeighbours(world, store, files, restic, docker, host, probes, clock)
+    return FakeNeighbours(world, store, files, moments, restic, docker, host, probes, clock)

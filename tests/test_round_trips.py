@@ -21,7 +21,7 @@ HOMES = {
     "gateway": "data/practice",
     "nextcloud": "html/data/admin/files",
     "cryptpad": "blob",
-    "jitsi": "config/web",
+    "jitsi": "prosody",
     "forms": "upload/surveys",
 }
 
@@ -46,7 +46,7 @@ def test_each_is_saved_lost_and_brought_back(six: Box, visitor: Visitor, turn: i
 
 def test_what_a_backup_leaves_out_by_mistake_is_missed(six: Box, visitor: Visitor) -> None:
     """This test of ours can fail: one folder out of the manifest, and what was in it does not come back."""
-    find, files_before = LEAVE["cryptpad"](six, visitor), tree(six, "cryptpad")
+    find = LEAVE["cryptpad"](six, visitor)
     plant(six.data / "cryptpad" / "blob" / "kept out", "cryptpad", 20)
     files_before, before = tree(six, "cryptpad"), find()
     whole = save(six, {"cryptpad": "sftp"})
@@ -57,7 +57,6 @@ def test_what_a_backup_leaves_out_by_mistake_is_missed(six: Box, visitor: Visito
     broken = broken.replace("    leave_out:\n", "    leave_out:\n      blob: {en: By mistake., fr: Par erreur.}\n")
     assert broken.count("\n") == text.count("\n") + 1
     manifest.write_text(broken)
-    files_before |= {name: entry for name, entry in tree(six, "cryptpad").items() if name.endswith("/compose.yaml")}
 
     bring_back(six, save(six, {"cryptpad": "sftp"}))
     missing = files_before.keys() - tree(six, "cryptpad").keys()
@@ -65,25 +64,25 @@ def test_what_a_backup_leaves_out_by_mistake_is_missed(six: Box, visitor: Visito
     assert find() != before
 
     bring_back(six, whole)
-    manifest.read_text()
     assert tree(six, "cryptpad").keys() == files_before.keys()
     assert find() == before
 
 
 def save(six: Box, where: Mapping[str, str]) -> dict[str, str]:
-    """Back up every stack to its place, or to the one that is copied there; the ids of the backups."""
+    """Back up every stack to its place; the ids of these backups. What is to be in the copy gets there by itself."""
+    known = {each["id"] for each in six.json("backup", "list")}
     for name, place in where.items():
         six.gardien("backup", "create", name, "--target", "host" if place == "copy" else place, "--no-wait")
-    _all_done(six)
-    if "copy" in where.values():
-        six.gardien("backup", "copy", "copy", "--no-wait")
-        _all_done(six)
-    ids = {}
-    for name, place in where.items():
-        newest = next(each for each in six.json("backup", "list", name) if each["target"] == place)
-        assert newest["good"] is True
-        ids[name] = newest["id"]
-    return ids
+    all_done(six)
+
+    def new() -> dict[str, str]:
+        listed = [each for each in six.json("backup", "list") if each["id"] not in known]
+        assert all(each["good"] for each in listed)
+        return {each["stack"]: each["id"] for each in listed if each["target"] == where[each["stack"]]}
+
+    until(lambda: new().keys() == where.keys(), 60)
+    all_done(six)
+    return {name: new()[name] for name in where}
 
 
 def bring_back(six: Box, ids: Mapping[str, str]) -> None:
@@ -96,12 +95,13 @@ def bring_back(six: Box, ids: Mapping[str, str]) -> None:
         (owner / "stacks" / f"{name}.yaml").unlink()
         (owner / "secrets" / f"{name}.env").unlink(missing_ok=True)
     near.rename(near.with_name("out of reach"))
-    for name, id_ in ids.items():
-        six.gardien("restore", name, "--snapshot", id_, "--yes", "--no-wait")
-    _all_done(six, 300)
+    for name, id_ in ids.items():  # the door first: the others learn from it how they are called
+        six.gardien("restore", name, "--snapshot", id_, "--yes", *([] if name == "gateway" else ["--no-wait"]))
+    all_done(six, 300)
     near.with_name("out of reach").rename(near)
 
 
-def _all_done(six: Box, patience: float = 180) -> None:
-    newest = {job["id"]: job for job in six.until_jobs_end(patience)[: 2 * len(SIX)]}
-    assert {job["state"] for job in newest.values()} == {"done"}, newest
+def all_done(six: Box, patience: float = 180) -> None:
+    """No job is open, and none ended otherwise."""
+    other = [job for job in six.until_jobs_end(patience) if job["state"] != "done"]
+    assert not other, "\n".join(f"{job['title']}: {job['state']}: {job['says']} {job['detail']}" for job in other)

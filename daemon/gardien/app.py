@@ -19,10 +19,12 @@ from gardien.adapters.compose import ComposeCli
 from gardien.adapters.engine import DockerEngine
 from gardien.adapters.files import LocalFiles, OnlyOne
 from gardien.adapters.host import LinuxHost
+from gardien.adapters.hosts import load_hosts
 from gardien.adapters.notify import Systemd
 from gardien.adapters.probes import RealProbes
 from gardien.adapters.restic import ResticCli
 from gardien.adapters.shelf import FileShelf, load_settings
+from gardien.adapters.ssh_keys import SshKeys
 from gardien.adapters.store import SqliteStore
 from gardien.errors import GardienError, unexpected
 from gardien.faces.server import serve
@@ -41,6 +43,7 @@ from gardien.services.people import People
 from gardien.services.ports import World
 from gardien.services.restore import Restores
 from gardien.services.runner import Moment, OnPoint, Runner
+from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.services.upkeep import Upkeep
@@ -54,7 +57,7 @@ DIE_AT = "GARDIEN_DIE_AT"  # "backup/dump/ran": a test's way to pull the plug th
 
 
 def shipped(what: str) -> Path:
-    """A folder that comes with the package: `compose` or `webui`; beside the sources in a checkout."""
+    """A folder that comes with the package: `compose`, `hosts` or `webui`; beside the sources in a checkout."""
     installed = Path(__file__).parent / "shipped" / what
     return installed if installed.is_dir() else Path(__file__).parents[2] / what
 
@@ -62,6 +65,7 @@ def shipped(what: str) -> Path:
 @contextlib.asynccontextmanager
 async def neighbours(settings: Settings, database: Path | None = None) -> AsyncIterator[World]:
     """Open everything gardien talks to, and close it again. `database`: another one than this house's."""
+    hosts = await asyncio.to_thread(load_hosts, shipped("hosts"), settings.folders.owner / "hosts")
     files = LocalFiles()
     compose = ComposeCli(settings)
     store = await SqliteStore.open(database or settings.folders.state / DATABASE)
@@ -81,6 +85,8 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
             files=files,
             moments=Btrfs(files),
             shelf=FileShelf(shipped("compose"), settings.folders.owner, files),
+            ssh=SshKeys(settings.folders.run / "children"),
+            hosts=hosts,
         )
     finally:
         await probes.close()
@@ -108,6 +114,7 @@ def household(world: World, on_point: OnPoint | None = None) -> House:
         life=life,
         door=door,
         targets=targets,
+        setup=Setup(world, targets, feed),
         upkeep=upkeep,
         backups=backups,
         restores=Restores(world, runner, stacks, targets, door),

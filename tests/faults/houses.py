@@ -105,11 +105,11 @@ def house(host: SftpHost, **settings: object) -> Iterator[House]:
         machine.stop()
 
 
-def settle(machine: Box) -> None:
-    """Start the daemon, make its target, bring up the stack."""
+def settle(machine: Box, text: str | None = None) -> None:
+    """Start the daemon, make its target, bring up the stack; `text`: its Compose file, if it is another one."""
     machine.start()
     machine.gardien("target", "init", "host")
-    lay_out(machine)
+    lay_out(machine, STACK, text)
     add(machine)
     machine.until_well(STACK)
 

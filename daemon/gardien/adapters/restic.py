@@ -109,7 +109,7 @@ class ResticCli:
         `at`: the snapshot's time, to the second, where this machine's clock is not to be believed.
 
         With `begin` the repository is opened at once, which takes most of a second, and `opened` called; reading begins
-        when `begin` is done.
+        when `begin` is done. Who asks for `opened` is in a hurry: `progress` then comes many times a second.
 
         Raises Incomplete, before anything is sent, if the folder is not there: restic itself would call that a success.
         """
@@ -157,6 +157,7 @@ class ResticCli:
             persistent=persistent,
             anew=anew,
             zone="UTC" if at is not None else None,
+            often=opened is not None,
             kib_per_second=kib_per_second,
             ok=(0, 3),
         )

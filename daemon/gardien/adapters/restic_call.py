@@ -192,16 +192,17 @@ class Calls:
         on_line: OnLine | None = None,
         on_complaint: OnLine | None = None,
         haste: float | None = None,
+        often: bool = False,
         timeout: float | None = None,
         silence: float | None = None,
         ok: Sequence[int] = (0,),
     ) -> Outcome:
-        """Raises Ended."""
+        """`often`: somebody waits for the moment when it is done. Raises Ended."""
         return await run(
             [self._settings.programs.restic, *args],
             env={
                 "RESTIC_CACHE_DIR": str(self._cache),
-                "RESTIC_PROGRESS_FPS": "2",
+                "RESTIC_PROGRESS_FPS": "20" if often else "2",
                 **proxy_env(self._settings),
                 **(env or {}),
             },

@@ -7,17 +7,19 @@ import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import RootModel
 from ruamel.yaml import YAML
 
 from gardien.adapters.document import Document, read, validate
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import BackupRecipe, Manifest, Text
-from gardien.model.settings import NAME, Settings
+from gardien.model.settings import NAME, Settings, Target
 from gardien.model.stack import Chosen, Recipe
 from gardien.rules import composefile, house_settings, manifest
 from gardien.rules.composefile import FILES, OVERRIDES
@@ -26,6 +28,7 @@ from gardien.rules.kinds import misfits
 from gardien.words import N_, Words
 
 _NAME = re.compile(NAME)
+TARGETS = "targets"  # the folder, among the owner's, of the targets that gardien set up
 
 
 class Files(Protocol):
@@ -57,9 +60,58 @@ def load_settings(path: Path) -> Settings:
         ) from error
     document = read(text, path)
     settings = validate(Settings, document)
-    if faults := house_settings.faults_of(settings):
-        raise Faults(document.place(faults))
-    return settings
+    files, targets = _targets_in(settings.folders.owner / TARGETS)
+    doubles = [_written_twice(name, files[name].file, document) for name in targets if name in settings.targets]
+    merged = settings.model_copy(update={"targets": {**settings.targets, **targets}})
+    faults = [
+        fault
+        for found in house_settings.faults_of(merged)
+        for fault in (files[str(found.at[1])] if _of(found, files) else document).place([_inner(found, files)])
+    ]
+    if doubles or faults:
+        raise Faults([*doubles, *faults])
+    return merged
+
+
+class _TargetFile(RootModel[Target]):
+    """One target in a file of its own."""
+
+
+def _targets_in(folder: Path) -> tuple[dict[str, Document], dict[str, Target]]:
+    """The targets that gardien set up, by name, and the files they stand in. Raises `Faults` for all of these."""
+    files: dict[str, Document] = {}
+    targets: dict[str, Target] = {}
+    faults: list[Fault] = []
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            if not _NAME.fullmatch(file.stem):
+                says = Words.of(N_("{name} cannot be a name here"), name=file.stem)
+                raise Faults([Fault((), says, Words.of(N_("Rename it.")), file, 1)])
+            document = read(file.read_text("utf-8"), file)
+            targets[file.stem] = validate(_TargetFile, document).root
+            files[file.stem] = document
+        except Faults as error:
+            faults += error.faults
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(N_("cannot read {file}: {why}"), file=str(file), why=str(error)) from error
+    if faults:
+        raise Faults(faults)
+    return files, targets
+
+
+def _of(fault: Fault, files: Mapping[str, Document]) -> bool:
+    """Whether it is a mistake in a target's own file."""
+    return len(fault.at) > 1 and fault.at[0] == "targets" and fault.at[1] in files
+
+
+def _inner(fault: Fault, files: Mapping[str, Document]) -> Fault:
+    return replace(fault, at=fault.at[2:]) if _of(fault, files) else fault
+
+
+def _written_twice(name: str, file: Path, document: Document) -> Fault:
+    says = Words.of(N_("the target {target} stands in {file}, too"), target=name, file=str(document.file))
+    remedy = Words.of(N_("Keep one of the two, here or on line {other}."), other=document.line(("targets", name)))
+    return Fault((), says, remedy, file, 1)
 
 
 class FileShelf:
@@ -69,6 +121,7 @@ class FileShelf:
         self._shipped = shipped
         self._stacks = owner / "stacks"
         self._secrets = owner / "secrets"
+        self._targets = owner / TARGETS
         self._files = files
         self._read: dict[Path, tuple[str, Recipe]] = {}  # folder -> digest of what was read, what it said
 
@@ -143,13 +196,27 @@ class FileShelf:
         if chosen is None:
             await self._files.remove(path)
             return
-        text = StringIO()
-        text.write(f"# What was chosen for the stack {name}. gardien writes this file anew when that changes.\n")
-        yaml = YAML(typ="safe", pure=True)
-        yaml.default_flow_style = False
-        yaml.allow_unicode = True
-        yaml.dump(chosen.model_dump(), text)
-        await self._write(path, text.getvalue())
+        head = f"# What was chosen for the stack {name}. gardien writes this file anew when that changes.\n"
+        await self._write(path, head + _yaml(chosen.model_dump()))
+
+    async def as_target(self, fields: Mapping[str, object]) -> Target:
+        """The target that somebody described. Raises `Faults` with all that is wrong with it, which know no file."""
+        try:
+            text = _yaml(dict(fields))
+            return (await asyncio.to_thread(validate, _TargetFile, read(text, self._targets))).root
+        except Faults as error:
+            raise Faults(replace(fault, file=None, line=0) for fault in error.faults) from None
+
+    async def set_target(self, name: str, target: Target | None) -> None:
+        """Write a target's own file; None takes it off the list. Raises NotFound for what cannot be a name."""
+        if not _NAME.fullmatch(name):
+            raise NotFound(N_("there is no backup target called {target}"), target=name)
+        path = self._targets / f"{name}.yaml"
+        if target is None:
+            await self._files.remove(path)
+            return
+        head = f"# The backup target {name}. You may change it by hand; then restart gardien.\n"
+        await self._write(path, head + _yaml(target.model_dump(mode="json", exclude_defaults=True)))
 
     async def secrets(self, name: str) -> dict[str, str]:
         """What was generated for this stack. Raises `Faults`, which never show a value."""
@@ -218,6 +285,15 @@ class FileShelf:
 
     def _secrets_file(self, name: str) -> Path:
         return self._secrets / f"{_checked(name)}.env"
+
+
+def _yaml(data: object) -> str:
+    text = StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.dump(data, text)
+    return text.getvalue()
 
 
 def _plain(name: str, file: Path, text: str) -> Recipe:

@@ -325,6 +325,9 @@ class SqliteStore:
         rows = await self._rows("SELECT value FROM note WHERE key = ?", key)
         return rows[0]["value"] if rows else None
 
+    async def unnote(self, key: str) -> None:
+        await self._change("DELETE FROM note WHERE key = ?", key)
+
     # -- people
 
     async def set_password(self, user: str, hashed: str) -> None:

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gardien.errors import BadInput, NotFound
-from gardien.faces import asked, present, wire
+from gardien.faces import api_targets, asked, history, present, wire
+from gardien.faces.api_targets import ROOT, TARGET
 from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
 from gardien.faces.live import CLOSING
@@ -21,7 +22,6 @@ from gardien.model.stack import Chosen
 from gardien.services.house import House
 from gardien.words import N_
 
-ROOT = "/api/v1"
 JOB = ROOT + r"/jobs/{job:\d{1,9}}"
 STACK = ROOT + "/stacks/{name}"
 SPACING = 0.25  # seconds between two lines of a watched job
@@ -100,9 +100,24 @@ class Api:
         return web.json_response(await self._job(request, await self._titles(request)))
 
     async def snapshots(self, request: web.Request) -> web.Response:
-        """The backups gardien remembers, newest first; `?stack=` for one stack's."""
-        found = await self._house.backups.list(request.query.get("stack"))
+        """The backups gardien remembers, newest first; `?stack=` for one stack's, `?target=` for those of one place."""
+        found = await self._house.backups.list(request.query.get("stack"), request.query.get("target"))
         return web.json_response({"snapshots": [wire.snapshot(each, asked.language(request)) for each in found]})
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """One backup with all that is known of it; the beginning of its id is enough."""
+        found = await self._house.backups.find(request.match_info["snapshot"])
+        others = await self._house.backups.list(found.stack)
+        stays: tuple[str, ...] = ()
+        if found.target in self._house.settings.targets:
+            proposals = await self._house.upkeep.proposals(found.target)
+            stays = next(history.stays(found, each) for each in proposals if each.stack == found.stack)
+        return web.json_response(wire.snapshot_in_full(found, others, stays, asked.language(request)))
+
+    async def retention(self, request: web.Request) -> web.Response:
+        """What retention would do at a target now, stack by stack, and why."""
+        found = await self._house.upkeep.proposals(request.match_info["target"])
+        return web.json_response({"proposals": [wire.proposal(each, asked.language(request)) for each in found]})
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Open alerts; with `?all=1` those that are over, too."""
@@ -191,10 +206,10 @@ class Api:
         )
 
     async def back_up(self, request: web.Request) -> web.Response:
-        """Make a backup."""
-        body = await asked.fields(request, {"stack": str}, {"dry_run": bool})
-        stack, backups = body["stack"], self._house.backups
-        return await _answer(request, body, lambda: backups.plan(stack), lambda: backups.create(stack))
+        """Make a backup; without `target` at the first one."""
+        body = await asked.fields(request, {"stack": str}, {"target": str, "dry_run": bool})
+        stack, target, backups = body["stack"], body.get("target"), self._house.backups
+        return await _answer(request, body, lambda: backups.plan(stack, target), lambda: backups.create(stack, target))
 
     async def restore(self, request: web.Request) -> web.Response:
         """Bring a stack back; without `snapshot` from its newest good backup."""
@@ -203,27 +218,35 @@ class Api:
         restores = self._house.restores
         return await _answer(request, body, lambda: restores.plan(*what), lambda: restores.create(*what))
 
+    async def copy(self, request: web.Request) -> web.Response:
+        """Send a target what it lacks of the one it is a copy of."""
+        return await _to_target(request, self._house.upkeep.plan_copy, self._house.upkeep.copy)
+
+    async def check(self, request: web.Request) -> web.Response:
+        """Look whether what is at a target is whole; with `all`, read every byte of it."""
+        body = await asked.fields(request, {}, {"all": bool, "dry_run": bool})
+        target, whole, upkeep = request.match_info["target"], body.get("all", False), self._house.upkeep
+        return await _answer(
+            request,
+            body,
+            lambda: upkeep.plan_check(target, whole=whole),
+            lambda: upkeep.check(target, whole=whole),
+        )
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """Clear out the old backups at a target that retention lets go."""
+        return await _to_target(request, self._house.upkeep.plan_forget, self._house.upkeep.forget)
+
+    async def prune(self, request: web.Request) -> web.Response:
+        """Give back the room of what was cleared out."""
+        return await _to_target(request, self._house.upkeep.plan_prune, self._house.upkeep.prune)
+
     async def cancel(self, request: web.Request) -> web.Response:
         """Undo a job; it is over once that is done."""
         await asked.fields(request, {}, {})
         number = int(request.match_info["job"])
         await self._house.runner.cancel(number)
         return web.json_response({"job": number}, status=202)
-
-    async def init(self, request: web.Request) -> web.Response:
-        """Make a target's passphrase and repository, once."""
-        await asked.fields(request, {}, {})
-        name = request.match_info["target"]
-        repository = await self._house.targets.init(name)
-        return web.json_response(
-            {"repository": repository, "passphrase_file": str(self._house.settings.passphrase(name))}
-        )
-
-    async def test(self, request: web.Request) -> web.Response:
-        """Whether a target can be reached and opened."""
-        await asked.fields(request, {}, {})
-        await self._house.targets.test(request.match_info["target"])
-        return web.json_response({"ok": True})
 
     async def link(self, request: web.Request) -> web.Response:
         """A one-time link to the page: for the console alone."""
@@ -296,6 +319,8 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(JOB, api.job),
         web.get(f"{JOB}/watch", api.watch, allow_head=False),
         web.get(f"{ROOT}/snapshots", api.snapshots),
+        web.get(f"{ROOT}/snapshots/{{snapshot}}", api.snapshot),
+        web.get(f"{TARGET}/retention", api.retention),
         web.get(f"{ROOT}/alerts", api.alerts),
         web.post(f"{ROOT}/stacks", api.add),
         web.post(f"{STACK}/start", api.start),
@@ -306,9 +331,12 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{STACK}/remove", api.remove),
         web.post(f"{ROOT}/backups", api.back_up),
         web.post(f"{ROOT}/restores", api.restore),
+        web.post(f"{TARGET}/copy", api.copy),
+        web.post(f"{TARGET}/check", api.check),
+        web.post(f"{TARGET}/forget", api.forget),
+        web.post(f"{TARGET}/prune", api.prune),
         web.post(f"{JOB}/cancel", api.cancel),
-        web.post(ROOT + "/targets/{target}/init", api.init),
-        web.post(ROOT + "/targets/{target}/test", api.test),
+        *api_targets.routes(house),
         web.post(f"{ROOT}/users/link", api.link),
         web.post(f"{ROOT}/users/password", api.password),
     ]
@@ -318,7 +346,18 @@ async def _to_stack(
     request: web.Request, plan: Callable[[str], Awaitable[Plan]], create: Callable[[str], Awaitable[int]]
 ) -> web.Response:
     """What needs to know nothing but whom it is done to."""
-    name = request.match_info["name"]
+    return await _to(request, request.match_info["name"], plan, create)
+
+
+async def _to_target(
+    request: web.Request, plan: Callable[[str], Awaitable[Plan]], create: Callable[[str], Awaitable[int]]
+) -> web.Response:
+    return await _to(request, request.match_info["target"], plan, create)
+
+
+async def _to(
+    request: web.Request, name: str, plan: Callable[[str], Awaitable[Plan]], create: Callable[[str], Awaitable[int]]
+) -> web.Response:
     return await _answer(request, await asked.fields(request, {}, DRY), lambda: plan(name), lambda: create(name))
 
 

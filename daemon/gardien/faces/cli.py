@@ -8,7 +8,9 @@ import click
 
 from gardien import __version__
 from gardien.errors import BadInput, NotFound
+from gardien.faces.cli_backups import backup
 from gardien.faces.cli_stacks import stack
+from gardien.faces.cli_targets import target
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 SETTINGS = "/etc/gardien/gardien.yaml"
 
-TARGET = click.argument("target", metavar="NAME")
 USER = click.option("--user", default="owner", show_default=True, help="Whose.")
 
 
@@ -59,32 +60,7 @@ def status(session: Session) -> None:
 
 
 main.add_command(stack)
-
-# -- backups
-
-
-@main.group(cls=InOrder)
-def backup() -> None:
-    """Save a stack now; list what was saved."""
-
-
-@backup.command()
-@STACK
-@starts_a_job
-@answers
-def create(session: Session, stack: str, dry_run: bool, no_wait: bool) -> None:
-    """Save a stack now. People are turned away only while its databases are written out."""
-    session.finish(session.start("backups", stack=stack, dry_run=dry_run, no_wait=no_wait))
-
-
-@backup.command("list")
-@click.argument("stack", metavar="[STACK]", required=False)
-@answers
-def list_backups(session: Session, stack: str | None) -> None:
-    """What was saved, newest first."""
-    query = {"stack": stack} if stack else {}
-    snapshots = session.daemon.get("snapshots", **query)["snapshots"]
-    session.show(snapshots, lambda terminal: terminal.snapshots(snapshots))
+main.add_command(backup)
 
 
 @main.command()
@@ -155,40 +131,9 @@ def cancel(session: Session, number: int, no_wait: bool) -> None:
         session.finish(session.follow(number, "cancelled"))
 
 
-# -- targets and people
+main.add_command(target)
 
-
-@main.group(cls=InOrder)
-def target() -> None:
-    """Where the backups go. Targets are written in the settings file."""
-
-
-@target.command()
-@TARGET
-@answers
-def init(session: Session, target: str) -> None:
-    """Make the encrypted repository and its passphrase, once; or find the repository that is there."""
-    made = session.daemon.post("targets", target, "init")
-
-    def look(terminal: "Terminal") -> None:
-        terminal.say(
-            N_("The target {name} is ready: repository {repository}."), name=target, repository=made["repository"][:10]
-        )
-        terminal.say(
-            N_("Its passphrase is in {file}. Keep a copy outside this house: without it the backups cannot be read."),
-            file=made["passphrase_file"],
-        )
-
-    session.show(made, look)
-
-
-@target.command()
-@TARGET
-@answers
-def test(session: Session, target: str) -> None:
-    """Whether it can be reached and opened."""
-    made = session.daemon.post("targets", target, "test")
-    session.show(made, lambda terminal: terminal.say(N_("The target {name} answers and can be opened."), name=target))
+# -- people
 
 
 @main.group(cls=InOrder)

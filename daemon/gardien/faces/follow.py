@@ -5,26 +5,13 @@ from typing import Any
 
 import click
 
-from gardien.errors import GardienError
 from gardien.faces.call import Daemon
-from gardien.faces.terminal import Terminal, cut, sentence
-from gardien.words import N_, Words
+from gardien.faces.terminal import Terminal, cut
+from gardien.words import N_
 
 ERASE = "\r\x1b[K"
 QUARTER = 0.25  # of a step: how often plain lines tell of it
 STOPPED_WATCHING = 130
-
-
-class JobFailed(GardienError):
-    """The job came to another end than it should."""
-
-    code = "job-failed"
-
-    def __init__(self, job: dict[str, Any]) -> None:
-        why = f"{job['title']}: {job['state_says']}. {sentence(job['says'] or '')}".strip()
-        super().__init__("{it}", it=why, detail=job["detail"])
-        self.remedy = Words.of("{it}", it=job["remedy"] or "")
-        self.code = job["code"] or self.code
 
 
 def follow(daemon: Daemon, terminal: Terminal, number: int, *, quiet: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from babel import Locale
 from babel.dates import format_date, format_timedelta
@@ -74,10 +75,40 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "remove": N_("Removing {stack}"),
         "backup": N_("Backup of {stack}"),
         "restore": N_("Restore of {stack}"),
-        "copy": N_("Copy to {stack}"),
-        "check": N_("Check of {stack}"),
-        "forget": N_("Clearing out old backups at {stack}"),
-        "prune": N_("Making room at {stack}"),
+        "copy": N_("Copy to {target}"),
+        "check": N_("Check of {target}"),
+        "forget": N_("Clearing out old backups at {target}"),
+        "prune": N_("Making room at {target}"),
+    }
+)
+OF_TARGETS: frozenset[Kind] = frozenset({"copy", "check", "forget", "prune"})  # the rest is done to stacks
+# How a backup is: in a word that differs for each.
+Standing = Literal["good", "incomplete", "lost", "missed", "waiting", "running"]
+STANDING: Mapping[Standing, str] = MappingProxyType(
+    {
+        "good": N_("Good"),
+        "incomplete": N_("Incomplete"),
+        "lost": N_("Gone"),
+        "missed": N_("Missed"),
+        "waiting": N_("Waiting its turn"),
+        "running": N_("Under way"),
+    }
+)
+# Why retention lets a backup stay.
+STAYS: Mapping[str, str] = MappingProxyType(
+    {
+        "newest": N_("the newest that counts"),
+        "verified": N_("one of the newest that count"),
+        "within": N_("of the last days"),
+        "hourly": N_("the last of its hour"),
+        "daily": N_("the last of its day"),
+        "weekly": N_("the last of its week"),
+        "monthly": N_("the last of its month"),
+        "yearly": N_("the last of its year"),
+        "waiting": N_("not copied yet"),
+        "incomplete": N_("does not count, and stays for some days so that one can see why"),
+        "share": N_("goes another time: never more than half of them go at once"),
+        "frozen": N_("nothing goes now"),
     }
 )
 # What an answer to a question of each kind looks like.
@@ -168,7 +199,18 @@ def translate(text: str, language: str, **values: Value) -> str:
 
 def job_title(job: Job, language: str, titles: Mapping[str, str] | None = None) -> str:
     """What a job is about: "Backup of Nextcloud". `titles` maps stacks to what people call them."""
-    return translate(JOB_KIND[job.plan.kind], language, stack=(titles or {}).get(job.plan.subject, job.plan.subject))
+    kind, subject = job.plan.kind, job.plan.subject
+    if kind in OF_TARGETS:
+        return translate(JOB_KIND[kind], language, target=subject)
+    return translate(JOB_KIND[kind], language, stack=(titles or {}).get(subject, subject))
+
+
+def target_of(job: Job) -> str | None:
+    """The target that a job is about, or that it needs."""
+    if job.plan.kind in OF_TARGETS:
+        return job.plan.subject
+    target = job.plan.facts.get("target")
+    return target if isinstance(target, str) else None
 
 
 def number(value: float, language: str) -> str:

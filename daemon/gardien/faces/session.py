@@ -11,7 +11,7 @@ import click
 
 from gardien.errors import BadInput, GardienError, Refused
 from gardien.faces.call import Daemon, NotRunning, Told, reach, spoken_here
-from gardien.words import N_
+from gardien.words import N_, Words
 
 if TYPE_CHECKING:
     from gardien.faces.terminal import Terminal
@@ -21,6 +21,21 @@ Command = Callable[..., Any]
 
 CODES = {BadInput.code: 2, NotRunning.code: 3}  # any other error is 1
 YES = {"y", "yes", "o", "oui"}
+
+
+class JobFailed(GardienError):
+    """A job came to another end than it should."""
+
+    code = "job-failed"
+
+    def __init__(self, job: Data) -> None:
+        from gardien.faces.terminal import sentence  # noqa: PLC0415
+
+        why = f"{job['title']}: {job['state_says']}. {sentence(job['says'] or '')}".strip()
+        super().__init__("{it}", it=why, detail=job["detail"])
+        self.remedy = Words.of("{it}", it=job["remedy"] or "")
+        self.code = job["code"] or self.code
+        self.job = job
 
 
 class Session:
@@ -68,15 +83,12 @@ class Session:
         return self.follow(number, "done")
 
     def follow(self, number: int, good: str) -> Data:
-        """Watch a job to its end. Raises JobFailed, or exits 1 with the job as JSON, if that is not `good`."""
-        from gardien.faces.follow import JobFailed, follow  # noqa: PLC0415
+        """Watch a job to its end. Raises JobFailed if that is not `good`."""
+        from gardien.faces.follow import follow  # noqa: PLC0415
 
         job = follow(self.daemon, self.terminal, number, quiet=self.as_json)
         if job["state"] == good:
             return job
-        if self.as_json:
-            click.echo(json.dumps(job, ensure_ascii=False))
-            raise SystemExit(1)
         raise JobFailed(job)
 
     def finish(self, job: Data | None) -> None:
@@ -87,18 +99,27 @@ class Session:
             self.show(job, lambda _: click.echo(sentence(job["says"] or job["state_says"])))
 
     def fail(self, error: GardienError) -> NoReturn:
-        """Say what went wrong on standard error, in sentences or as JSON, and exit with its code."""
-        if self.as_json:
-            if isinstance(error, Told):
-                data = error.data
-            else:
-                from gardien.faces import wire  # noqa: PLC0415
+        """Say what went wrong, and exit with its code."""
+        raise SystemExit(self.tell(error))
 
-                data = wire.error(error, self.terminal.language)
-            click.echo(json.dumps({"error": data}, ensure_ascii=False), err=True)
-        else:
+    def tell(self, error: GardienError) -> int:
+        """Say what went wrong, in sentences or as JSON, and return its exit code. A job that failed is a result where
+        programs read: it is printed whole, on standard output.
+        """
+        if not self.as_json:
             self.terminal.error(error)
-        raise SystemExit(CODES.get(error.code, 1))
+            return CODES.get(error.code, 1)
+        if isinstance(error, JobFailed):
+            click.echo(json.dumps(error.job, ensure_ascii=False))
+            return 1
+        if isinstance(error, Told):
+            data = error.data
+        else:
+            from gardien.faces import wire  # noqa: PLC0415
+
+            data = wire.error(error, self.terminal.language)
+        click.echo(json.dumps({"error": data}, ensure_ascii=False), err=True)
+        return CODES.get(error.code, 1)
 
     @property
     def listens(self) -> bool:

@@ -257,30 +257,6 @@ class Terminal:
                 click.echo(sentence(text))
         self._last_words(job["detail"])
 
-    def snapshots(self, snapshots: Sequence[Data]) -> None:
-        """Backups, newest first."""
-        if not snapshots:
-            self.say(N_("There is no backup yet."))
-            return
-        heads = (
-            N_("Backup"),
-            N_("Stack"),
-            N_("Taken"),
-            N_("Files"),
-            N_("Size"),
-            N_("Paused"),
-            N_("Where"),
-            N_("Counts"),
-        )
-        rows = [[self.tr(text) for text in heads]]
-        for each in snapshots:
-            counts = self.tr(N_("yes")) if each["good"] else self.tr(N_("no: {why}"), why=each["why"] or "")
-            pause = present.duration(each["pause_seconds"], self.language)
-            files = present.number(each["files"], self.language)
-            where = (each["id"][:8], each["stack"], self.date(each["taken"]))
-            rows.append([*where, files, self.size(each["bytes"]), pause, each["target"], counts])
-        table(rows)
-
     def plan(self, plan: Data) -> None:
         """What a job would do, step by step."""
         for number, step in enumerate(plan["steps"], 1):
@@ -318,6 +294,9 @@ class Terminal:
             parts.append(present.percent(progress["fraction"], self.language))
             if progress["bytes_total"]:
                 done, total = self.size(progress["bytes_done"]), self.size(progress["bytes_total"])
+                parts.append(self.tr(N_("{free} of {total}"), free=done, total=total))
+            elif progress["files_total"]:  # of what has no bytes yet: restic's packs
+                done, total = (present.number(progress[name], self.language) for name in ("files_done", "files_total"))
                 parts.append(self.tr(N_("{free} of {total}"), free=done, total=total))
             if progress["per_second"]:
                 parts.append(present.speed(progress["per_second"], self.language))

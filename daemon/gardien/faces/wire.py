@@ -3,19 +3,21 @@
 Times are ISO 8601 in UTC, sizes are bytes, durations seconds. What is not known is null.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gardien.errors import GardienError
-from gardien.faces import present
+from gardien.faces import history, present
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
-from gardien.model.overview import Overview, StackView
+from gardien.model.overview import Overview, PlaceView, StackView
 from gardien.model.plan import Plan, Step
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
+from gardien.model.target import TargetView
+from gardien.services.upkeep import Proposal
 from gardien.words import Words
 
 Data = dict[str, object]
@@ -121,6 +123,39 @@ def snapshot(snapshot: Snapshot, language: str) -> Data:
         "good": snapshot.good,
         "why": said(snapshot.why, language),
         "version": snapshot.version,
+        "state": history.standing(snapshot),
+        "copy_of": snapshot.original,
+    }
+
+
+def snapshot_in_full(found: Snapshot, others: Iterable[Snapshot], stays: Sequence[str], language: str) -> Data:
+    """One backup with all that is known of it. `others`: all of its stack; `stays`: why retention keeps it."""
+    first = found.original or found.id
+    same = [each for each in others if first in (each.id, each.original) and each.id != found.id]
+    return {
+        **snapshot(found, language),
+        "missed": list(found.missed),
+        "elsewhere": [{"target": each.target, "id": each.id, "good": each.good} for each in same],
+        "stays": reasons(stays, language),
+        "goes": not stays,
+    }
+
+
+def reasons(stays: Sequence[str], language: str) -> list[Data]:
+    """Why a backup stays: `rule` for programs, `says` for people."""
+    return [{"rule": each, "says": present.translate(present.STAYS[each], language)} for each in stays]
+
+
+def proposal(proposal: Proposal, language: str) -> Data:
+    """What retention would do with the backups of one stack; `frozen` says why it does nothing."""
+    return {
+        "stack": proposal.stack,
+        "frozen": said(proposal.ruling.frozen, language),
+        "snapshots": [
+            {**snapshot(each, language), "stays": reasons(stays, language), "goes": not stays}
+            for each in proposal.snapshots
+            for stays in [history.stays(each, proposal)]
+        ],
     }
 
 
@@ -149,7 +184,8 @@ def step(step: Step, language: str) -> Data:
 
 def plan(plan: Plan, language: str) -> Data:
     """What a job would do."""
-    return {"kind": plan.kind, "stack": plan.subject, "steps": [step(each, language) for each in plan.steps]}
+    subject = "target" if plan.kind in present.OF_TARGETS else "stack"
+    return {"kind": plan.kind, subject: plan.subject, "steps": [step(each, language) for each in plan.steps]}
 
 
 def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[str, str] | None = None) -> Data:
@@ -170,7 +206,8 @@ def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[st
     return {
         "id": job.id,
         "kind": job.plan.kind,
-        "stack": job.plan.subject,
+        "stack": None if job.plan.kind in present.OF_TARGETS else job.plan.subject,
+        "target": present.target_of(job),
         "title": present.job_title(job, language, titles),
         "state": job.state,
         "state_says": present.translate(present.JOB_STATE[job.state], language),
@@ -203,6 +240,49 @@ def stack_view(view: StackView, language: str) -> Data:
         "newest": snapshot(view.newest, language) if view.newest else None,
         "late": view.late,
         "next_backup": moment(view.next_backup),
+        "places": [place(each, language) for each in view.places],
+    }
+
+
+def place(view: PlaceView, language: str) -> Data:
+    """The backups of one stack at one target; `missed` are the times of late that brought no good one."""
+    return {
+        "target": view.target,
+        "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
+        "newest": snapshot(view.newest, language) if view.newest else None,
+        "late": view.late,
+        "next_run": moment(view.next_run),
+        "missed": [moment(each) for each in view.missed],
+    }
+
+
+def target(view: TargetView, language: str) -> Data:
+    """A place where backups go, and how it was looked after."""
+    care, operator = view.care, view.operator
+    return {
+        "name": view.name,
+        "kind": view.kind,
+        "address": view.address,
+        "operator": {
+            "name": operator.name,
+            "country": operator.country,
+            "data_country": operator.data_country,
+            "european": operator.european,
+            "says": present.say(operator.says, language),
+        },
+        "copy_of": view.copy_of,
+        "append_only": view.append_only,
+        "can_delete": view.can_delete,
+        "ready": view.ready,
+        "next_run": moment(view.next_run),
+        "newest_good": {stack: moment(at) for stack, at in view.newest_good.items()},
+        "checked": moment(care.checked),
+        "problems": list(care.problems),
+        "oldest_read": moment(care.oldest_read),
+        "forgot": moment(care.forgot),
+        "frozen": said(care.frozen, language),
+        "pruned": moment(care.pruned),
+        "lost": care.lost,
     }
 
 
@@ -270,6 +350,7 @@ def overview(overview: Overview, language: str) -> Data:
         "now": moment(overview.now),
         "seen": moment(overview.seen),
         "stacks": [stack_view(view, language) for view in overview.stacks],
+        "targets": [target(each, language) for each in overview.targets],
         "disks": [disk(each) for each in overview.disks],
         "jobs": [job(view.job, language, view.progress, titles) for view in overview.jobs],
         "recent": [job(each, language, None, titles) for each in overview.recent],

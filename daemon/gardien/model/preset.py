@@ -1,5 +1,7 @@
 """A place for backups, as data: `hosts/<name>.yaml`. Closed: an unknown key is an error."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -11,6 +13,13 @@ TargetKind = Literal["local", "sftp", "s3", "rest"]
 # What an answer is, so that a person can be told what it looks like. `folder`: at the host; `path`, `file`: here.
 QuestionKind = Literal["host", "port", "name", "folder", "path", "bucket", "url", "file"]
 Suffix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z")]
+# What lets us in, by the names that plain restic knows, too.
+LOGIN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        "rest": ("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+    }
+)
 FieldName = Literal["host", "port", "user", "folder", "bucket", "region", "endpoint", "url", "ca"]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")]
 

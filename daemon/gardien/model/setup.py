@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gardien.errors import GardienError
+from gardien.model.manifest import Text
 from gardien.model.operator import Operator
 from gardien.model.settings import Target
 from gardien.words import Words
@@ -28,7 +29,7 @@ class Stage:
     name: StageName
     state: StageState
     says: Words
-    remedy: Words = Words("")  # what the owner can do about it
+    remedy: Words | None = None  # what the owner can do about it
     error: GardienError | None = None  # what failed
 
 
@@ -71,7 +72,7 @@ class Draft:
     operator: Operator
     host_keys: tuple[HostKey, ...]  # of an SSH server, the one that would be pinned first
     steps: tuple[Words, ...]
-    sentence: Mapping[str, str] = field(default_factory=dict)  # to be typed, by language; empty where none is asked
+    sentence: Text | None  # to be typed, to accept a foreign law
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,4 @@ class Access:
     public_key: str | None  # the line to give to an SSH server
     click: Words  # where at the host
     protect: Words  # against deletion
-    passphrase_file: str
+    passphrase_file: str | None  # None: there is none yet

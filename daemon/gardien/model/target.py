@@ -17,7 +17,8 @@ class Care:
 
     ready: datetime | None = None  # since when there is a repository
     checked: datetime | None = None
-    problems: tuple[str, ...] = ()  # what the last check found, in restic's words
+    problems: tuple[str, ...] = ()  # what a check found and no later one proved to be mended, in restic's words
+    suspect: tuple[int, ...] = ()  # the parts where that may be
     parts: Mapping[int, datetime] = field(default_factory=dict)  # when each part of the data was read whole
     forgot: datetime | None = None  # the last time that retention was free to do its work
     ruled: datetime | None = None  # the last time that it was asked
@@ -40,6 +41,7 @@ class Care:
             "ready": _text(self.ready),
             "checked": _text(self.checked),
             "problems": list(self.problems),
+            "suspect": list(self.suspect),
             "parts": {str(part): _text(when) for part, when in self.parts.items()},
             "forgot": _text(self.forgot),
             "ruled": _text(self.ruled),
@@ -54,6 +56,7 @@ class Care:
             ready=_moment(data["ready"]),
             checked=_moment(data["checked"]),
             problems=tuple(data["problems"]),
+            suspect=tuple(data.get("suspect", ())),
             parts={int(part): datetime.fromisoformat(when) for part, when in data["parts"].items()},
             forgot=_moment(data["forgot"]),
             ruled=_moment(data["ruled"]),
@@ -63,10 +66,16 @@ class Care:
         )
 
     def read(self, part: tuple[int, int], now: datetime) -> "Care":
-        """After a check that read the n-th of t parts."""
-        number, of = part
-        fresh = dict.fromkeys(range(1, PARTS + 1), now) if of == 1 else {number: now}
-        return replace(self, parts={**self.parts, **fresh})
+        """After a check that read the n-th of t parts and found nothing wrong: damage seen elsewhere is still there."""
+        suspect = tuple(each for each in self.suspect if each not in _parts(part))
+        parts = {**self.parts, **dict.fromkeys(_parts(part), now)}
+        return replace(self, checked=now, parts=parts, suspect=suspect, problems=self.problems if suspect else ())
+
+    def found(self, part: tuple[int, int], problems: tuple[str, ...], now: datetime) -> "Care":
+        """After a check that found these problems: what it read is not known to be whole any more, and is due first."""
+        parts = {each: when for each, when in self.parts.items() if each not in _parts(part)}
+        suspect = tuple(sorted({*self.suspect, *_parts(part)}))
+        return replace(self, checked=now, parts=parts, suspect=suspect, problems=problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,12 @@ class TargetView:
     care: Care
     next_run: datetime | None  # when the next backup, or copy, goes there
     newest_good: Mapping[str, datetime]  # stack -> when it was saved
+
+
+def _parts(part: tuple[int, int]) -> range:
+    """Which of our parts the n-th of t is: t is PARTS, or 1 for all of them."""
+    number, of = part
+    return range(1, PARTS + 1) if of == 1 else range(number, number + 1)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -36,6 +36,8 @@ def again(jobs: Sequence[Job]) -> datetime | None:
     last, ended = jobs[0], jobs[0].ended or jobs[0].created
     if last.code == MADE_WAY:
         return ended + timedelta(minutes=1)
+    if last.plan.kind == "check" and last.code == "damaged":
+        return None  # it did what it should: to read it all again within minutes tells nothing new
     if last.state == "interrupted" or (last.state == "failed" and last.code not in _LASTING):
         failures = next((number for number, job in enumerate(jobs) if not _failed(job)), len(jobs))
         return ended + _PAUSES[min(failures, len(_PAUSES)) - 1]

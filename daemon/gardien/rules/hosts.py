@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
+
 from gardien.model.fault import Fault, Faults, Key, nearest
 from gardien.model.preset import Preset
 from gardien.model.settings import LocalTarget, RestTarget, S3Target, SftpTarget
 from gardien.words import N_, Value, Words
 
-_KINDS = {"local": LocalTarget, "sftp": SftpTarget, "s3": S3Target, "rest": RestTarget}
+_KINDS: Mapping[str, type[BaseModel]] = {"local": LocalTarget, "sftp": SftpTarget, "s3": S3Target, "rest": RestTarget}
 # What a person may answer beside what the preset asks: fields of the kind that have no option of their own.
 _OPTIONS = {"kind", "at", "keep", "append_only", "copy_of", "law_accepted", "upload_limit"}
 _OURS = {"key", "host_key"}  # made and pinned by gardien
@@ -19,38 +21,51 @@ _SAID = {"public_key", *(name for kind in _KINDS.values() for name in kind.model
 
 def faults_of(preset: Preset) -> Iterator[Fault]:
     """What a schema cannot say of a preset."""
+    yield from _fields(preset)
+    yield from _holes(preset)
+    yield from _recognised(preset)
+
+
+def _sited(preset: Preset) -> bool:
+    """Whether each of its regions has an address of its own."""
+    return any(each.endpoint for each in preset.regions.values())
+
+
+def _fields(preset: Preset) -> Iterator[Fault]:
     fields = set(_KINDS[preset.kind].model_fields) - _OPTIONS - _OURS
-    sited = any(each.endpoint for each in preset.regions.values())
-    for section, names in (("given", preset.given), ("ask", preset.ask)):
-        for name in names:
-            if name not in fields:
-                yield _fault(
-                    (section, name), N_("a target of the kind {kind} has no {key}"), kind=preset.kind, key=name
-                )
-            elif sited and name in {"region", "endpoint"}:
-                yield _fault((section, name), N_("{key} follows from the region"), key=name)
-    for name, text in preset.given.items():
+    for at in [("given", name) for name in preset.given] + [("ask", name) for name in preset.ask]:
+        if at[1] not in fields:
+            yield _fault(at, N_("a target of the kind {kind} has no {key}"), kind=preset.kind, key=at[1])
+        elif _sited(preset) and at[1] in {"region", "endpoint"}:
+            yield _fault(at, N_("{key} follows from the region"), key=at[1])
+
+
+def _holes(preset: Preset) -> Iterator[Fault]:
+    texts: list[tuple[tuple[Key, ...], str, set[str]]] = [
+        (("given", name), text, set(preset.ask)) for name, text in preset.given.items()
+    ]
+    texts += [(("click",), preset.click.en + preset.click.fr, _SAID)]
+    texts += [(("protect",), preset.protect.en + preset.protect.fr, _SAID)]
+    for at, text, known in texts:
         for hole in _HOLE.findall(text):
-            if hole not in preset.ask:
-                yield _fault(("given", name), N_("nothing is asked that could stand for {hole}"), hole=hole)
-    for key, words in (("click", preset.click), ("protect", preset.protect)):
-        for hole in _HOLE.findall(words.en + words.fr):
-            if hole not in _SAID:
-                yield _fault((key,), N_("nothing is asked that could stand for {hole}"), hole=hole)
+            if hole not in known:
+                yield _fault(at, N_("nothing is asked that could stand for {hole}"), hole=hole)
+
+
+def _recognised(preset: Preset) -> Iterator[Fault]:
     if bool(preset.operator) != bool(preset.suffixes):
         yield _fault(("suffixes",), N_("an operator is recognised by its host names: both stand here, or none"))
     for name, region in preset.regions.items():
         host = urlsplit(region.endpoint or "").hostname
         if host is not None and not any(f".{host}".endswith(f".{end}") for end in preset.suffixes):
             yield _fault(("regions", name, "endpoint"), N_("{host} has none of the ends under `suffixes`"), host=host)
-        elif sited and host is None:
+        elif _sited(preset) and host is None:
             yield _fault(("regions", name), N_("{key} is missing"), key="endpoint")
 
 
 def asked(preset: Preset) -> list[str]:
     """The names of what must be known to make a target of it, in the order in which it is asked."""
-    sited = any(each.endpoint for each in preset.regions.values())
-    return (["region"] if sited else []) + [name for name, each in preset.ask.items() if not each.optional]
+    return (["region"] if _sited(preset) else []) + [name for name, each in preset.ask.items() if not each.optional]
 
 
 def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +76,7 @@ def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
         for name in answers
         if name not in fields
     ]
-    said = {name: each.default for name, each in preset.ask.items()} | dict(answers)
+    said: dict[str, str] = {**{name: each.default for name, each in preset.ask.items()}, **answers}
     for name in asked(preset):
         if not said.get(name) and not (name == "region" and answers.get("endpoint")):
             faults.append(Fault((name,), Words.of(N_("{field} is missing"), field=name), _wanted(preset, name)))
@@ -71,9 +86,9 @@ def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
         faults.append(Fault(("region",), says, nearest(answers["region"], preset.regions)))
     if faults:
         raise Faults(faults)
-    sited = {"endpoint": region.endpoint, "region": region.region or said["region"]} if region else {}
-    given = {name: text.format_map(said) for name, text in preset.given.items()}
-    filled = {**given, **said, **{name: text for name, text in sited.items() if text}}
+    filled: dict[str, str] = {**{name: text.format_map(said) for name, text in preset.given.items()}, **said}
+    if region is not None and region.endpoint is not None:
+        filled |= {"endpoint": region.endpoint, "region": region.region or said["region"]}
     if preset.kind != "s3":
         filled.pop("region", None)
     return {"kind": preset.kind, **{name: text for name, text in filled.items() if text}}

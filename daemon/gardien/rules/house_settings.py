@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gardien.model.fault import Fault, Key, nearest
-from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, Target
+from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, SftpTarget, Target
 from gardien.rules import schedule
 from gardien.rules.images import is_registry
 from gardien.rules.kinds import fits, misfit
+from gardien.rules.reach import address_of, forbidden, host_of
 from gardien.words import N_, Value, Words
 
 _LOOPBACK = ("localhost", "127.", "::1", "[::1]")
@@ -159,8 +160,19 @@ def _times(settings: Settings) -> Iterator[Fault]:
 
 def _targets(settings: Settings) -> Iterator[Fault]:
     ours = settings.folders
+    taken: dict[str, str] = {}
     for name, target in settings.targets.items():
         yield from _sent(settings, name, target)
+        yield from _reached(name, target)
+        other = taken.setdefault(f"{target.kind} {_place(target)}", name)
+        if other != name:
+            yield _fault(
+                ("targets", name),
+                N_("{name} and {other} are one and the same place"),
+                N_("Give each a folder of its own."),
+                name=name,
+                other=other,
+            )
         at = ("targets", name, "folder")
         if isinstance(target, S3Target | RestTarget):
             yield from _online(name, target)
@@ -173,6 +185,25 @@ def _targets(settings: Settings) -> Iterator[Fault]:
                 N_("Name one for the backups, such as ./gardien."),
                 folder=target.folder,
             )
+
+
+def _reached(name: str, target: Target) -> Iterator[Fault]:
+    host = host_of(target)
+    if host is not None and forbidden(host):
+        yield _fault(
+            ("targets", name, {"sftp": "host", "s3": "endpoint"}.get(target.kind, "url")),
+            N_("{host} leads to an address at which no backup target may be"),
+            N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked."),
+            host=host,
+        )
+
+
+def _place(target: Target) -> str:
+    """Where its repository lies, however it was written."""
+    address = address_of(target)
+    if isinstance(target, SftpTarget):
+        return address.removesuffix(target.folder) + str(PurePosixPath(target.folder))
+    return address.rstrip("/").lower() if not isinstance(target, LocalTarget) else address
 
 
 def _sent(settings: Settings, name: str, target: Target) -> Iterator[Fault]:

@@ -8,18 +8,19 @@ from gardien.words import N_, Words
 
 
 def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
-    """Two passes: one while people work, a short one while the application is paused. `moment`: the file system can
-    hold one, and a single pass saves it when the application is open again.
+    """Two passes: one while people work, one that reads what changed since while the application is paused, and sends
+    it when it is open again. `moment`: the file system can hold one, and a single pass saves it afterwards.
 
     The undo of the pause comes first of all undos: nobody waits for our tidying up.
     """
     recipe = stack.manifest.backup
     if not (recipe.pause or recipe.dumps):
-        steps, onward = (_ready(target), _save("final", stack, target), *_backed_up()), "confirm"
+        final = _save("final", Words.of(N_("Save the files while people go on working")), stack, target)
+        steps, onward = (_ready(target), final, *_backed_up()), "confirm"
     elif moment:
         steps, onward = (*_one_pass(stack, target), *_backed_up()), "resume"
     else:
-        steps, onward = (*_two_passes(stack, target), *_backed_up()), "resume"
+        steps, onward = (*_two_passes(stack, target), *_backed_up()), "confirm"
     return Plan(
         kind="backup",
         subject=stack.name,
@@ -31,14 +32,18 @@ def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
 
 
 def _two_passes(stack: Stack, target: str) -> tuple[Step, ...]:
-    live = _save("live", stack, target, Words.of(N_("Delete the databases that were written out")))
-    return (_ready(target), live, *_pause(stack), _save("final", stack, target), _resume(stack))
+    undo = Words.of(N_("Delete the databases that were written out"))
+    live = _save("live", Words.of(N_("Save the files while people go on working")), stack, target, undo)
+    final = _save("final", Words.of(N_("Read what changed since")), stack, target)
+    send = Step("send", Words.of(N_("Send it")))
+    return (_ready(target), live, *_pause(stack), final, _resume(stack), send)
 
 
 def _one_pass(stack: Stack, target: str) -> tuple[Step, ...]:
     ready = _ready(target, Words.of(N_("Delete the databases that were written out, and the held moment")))
-    hold = Step("moment", Words.of(N_("Hold the moment: a snapshot of all files")), details=(str(stack.home),))
-    return (ready, *_pause(stack), hold, _resume(stack), _save("save", stack, target))
+    moment = Step("moment", Words.of(N_("Hold the moment: a snapshot of all files")), details=(str(stack.home),))
+    save = _save("save", Words.of(N_("Save the files as they were at that moment")), stack, target)
+    return (ready, *_pause(stack), moment, _resume(stack), save)
 
 
 def _ready(target: str, undo: Words | None = None) -> Step:
@@ -46,17 +51,9 @@ def _ready(target: str, undo: Words | None = None) -> Step:
     return Step("ready", says, undo, (f"{target}: open",))
 
 
-_SAVES = {
-    "live": N_("Save the files while people go on working"),
-    "final": N_("Save what changed since"),
-    "save": N_("Save the files as they were at that moment"),
-}
-
-
-def _save(name: str, stack: Stack, target: str, undo: Words | None = None) -> Step:
-    left_out = () if name == "final" else tuple(f"left out: {path}" for path in stack.manifest.backup.leave_out)
-    details = (f"restic backup {stack.home} -> {target}", *left_out)
-    return Step(name, Words.of(_SAVES[name]), undo, details)
+def _save(name: str, says: Words, stack: Stack, target: str, undo: Words | None = None) -> Step:
+    left_out = tuple(f"left out: {path}" for path in stack.manifest.backup.leave_out)
+    return Step(name, says, undo, (f"restic backup {stack.home} -> {target}", *left_out))
 
 
 def _pause(stack: Stack) -> tuple[Step, Step]:

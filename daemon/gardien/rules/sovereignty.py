@@ -19,7 +19,8 @@ def judge(target: Target, hosts: Hosts) -> Operator:
     host = host_of(target)
     if host is None:
         return Operator(None, None, None, True, Words.of(N_("a disk of your own: nobody else runs it")))
-    found = _longest(host, [*hosts.presets.values(), *hosts.abroad])
+    places: list[Preset | Foreigner] = [*hosts.presets.values(), *hosts.abroad]
+    found = _longest(host, places)
     if isinstance(found, Foreigner):
         return _judged(found.name, found.country, found.data, ())
     if found is None or found.operator is None:

@@ -162,7 +162,8 @@ def _of_target(target: TargetView, now: datetime) -> list[Owed]:
                 ),
             )
         )
-    if now - (care.checked or care.ready) > CHECKED_WITHIN or now - (care.oldest_read or care.ready) > READ_WITHIN:
+    unread = not care.problems and now - (care.oldest_read or care.ready) > READ_WITHIN
+    if unread or now - (care.checked or care.ready) > CHECKED_WITHIN:
         alerts.append(
             Owed(
                 f"check-late:{name}",

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from gardien.model.plan import Kind
 from gardien.model.stack import Stack
 from gardien.rules import agenda, schedule
-from gardien.services.care import care_of, ready_since, uncopied
+from gardien.services.care import care_of, deletes_note, ready_since, repository_note, uncopied
 from gardien.services.ports import World
 from gardien.services.stacks import Stacks, added_note
 
@@ -68,7 +68,7 @@ class Agenda:
         runs = await self._world.store.jobs(kind="backup", subject=stack.name, most=RUNS * 4)
         runs = [job for job in runs if job.plan.facts["target"] == target]
         since = max(ready, await added(self._world, stack.name) or ready)
-        at = agenda.following(self.times(target), since, runs, self.zone, f"{target} {stack.name}")
+        at = agenda.following(self.times(target), since, runs, self.zone, await self._seed(target, stack.name))
         return [Entry("backup", target, at, stack.name)] if at is not None else []
 
     async def _copy(self, target: str, source: str) -> list[Entry]:
@@ -80,7 +80,7 @@ class Agenda:
         if not owed or since is None or (runs and not runs[0].over):
             return []
         if at is not None:
-            moment = agenda.following(at, since, runs, self.zone, target)
+            moment = agenda.following(at, since, runs, self.zone, await self._seed(target, "copy"))
             return [Entry("copy", target, moment)] if moment is not None else []
         newest = max(each.taken for each in owed)
         if not runs or runs[0].state == "done" or newest > runs[0].created:
@@ -90,16 +90,20 @@ class Agenda:
 
     async def _upkeep(self, target: str) -> list[Entry]:
         place, care = self._world.settings.targets[target], await care_of(self._world, target)
-        kept = place.append_only or await self._world.store.noted(f"can-delete:{target}") == "no"
+        kept = place.append_only or await self._world.store.noted(deletes_note(target)) == "no"
         entries = []
         for kind, at in TIMES.items():
             if kept and kind != "check":
                 continue
             runs = await self._world.store.jobs(kind=kind, subject=target, most=RUNS)
             if care.ready is not None:
-                moment = agenda.following(at, care.ready, runs, self.zone, f"{kind} {target}")
+                moment = agenda.following(at, care.ready, runs, self.zone, await self._seed(target, kind))
                 entries += [Entry(kind, target, moment)] if moment is not None else []
         return entries
+
+    async def _seed(self, target: str, what: str) -> str:
+        """No two houses have the same repository, so none waits as long as another."""
+        return f"{await self._world.store.noted(repository_note(target))} {what}"
 
 
 async def added(world: World, stack: str) -> datetime | None:

@@ -1,27 +1,38 @@
-"""A backup: two passes and a short pause between them, so that people wait for seconds."""
+"""A backup: two passes and a short pause between them, so that people wait for seconds.
 
+Where the file system can hold a moment, one pass, of that moment, when the application is open again.
+"""
+
+import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from gardien import __version__
-from gardien.errors import GardienError, Incomplete, Refused
+from gardien.errors import BadInput, GardienError, Incomplete, NotFound, Refused
 from gardien.model.plan import Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.model.stack import Stack
 from gardien.rules import plans
 from gardien.rules.good import why_not_good
 from gardien.services import disk, recipes
-from gardien.services.ports import World
+from gardien.services.care import ALL
+from gardien.services.clock import correction
+from gardien.services.ports import OnProgress, World
 from gardien.services.runner import Do, Run, Runner, Work
+from gardien.services.second_pass import SecondPass
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.words import N_, Words
 
 SET_FORMAT = 1  # of `.gardien/set.json`; a restore reads every format up to its own
 DUMP_TAIL = 2048  # bytes in which a dump's last word must be found
+MOST_MISSED = 100  # files that could not be read are remembered by name
 
 
 class Backups:
@@ -55,15 +66,33 @@ class Backups:
                 target=place,
                 source=source,
             )
-        return plans.backup(found, place)
+        return plans.backup(found, place, moment=await self._world.moments.can_hold(found.home))
 
     async def create(self, stack: str, target: str | None = None) -> int:
         """Queue a backup; returns the job's number."""
         return await self._runner.submit(await self.plan(stack, target))
 
-    async def list(self, stack: str | None = None) -> list[Snapshot]:
+    async def list(self, stack: str | None = None, target: str | None = None, most: int = ALL) -> list[Snapshot]:
         """Newest first, as gardien remembers them."""
-        return await self._world.store.snapshots(stack)
+        return await self._world.store.snapshots(stack, target=target, most=most)
+
+    async def find(self, beginning: str) -> Snapshot:
+        """The one whose id begins so. Raises NotFound, BadInput where several do."""
+        found = [each for each in await self.list() if each.id.startswith(beginning)]
+        if not found:
+            raise NotFound(
+                N_("there is no backup whose id begins with {id}"),
+                N_("`gardien backup list` shows them."),
+                id=beginning,
+            )
+        if len(found) > 1:
+            raise BadInput(
+                N_("{count} backups have an id that begins with {id}"),
+                N_("Write more of it: `gardien backup list` shows them."),
+                count=len(found),
+                id=beginning,
+            )
+        return found[0]
 
 
 def tags(stack: str, pass_: str) -> tuple[str, ...]:
@@ -83,12 +112,16 @@ class _Backup:
             "live": self._live,
             "pause": self._pause,
             "dump": self._dump,
+            "moment": self._hold,
             "final": self._final,
             "resume": self._resume,
+            "send": self._send,
+            "save": self._save,
             "confirm": self._confirm,
             "tidy": self._tidy,
         }
         self.undo: Mapping[str, Do] = {
+            "ready": self._untraced,
             "live": self._untraced,
             "pause": self._unpause,
         }
@@ -119,9 +152,12 @@ class _Backup:
                 )
         if stack.manifest.backup.pause or stack.manifest.backup.dumps:
             await world.engine.ping()
-        await self._targets.opened(run.text("target"))
         await self._write_set(stack)
         await world.files.remove(stack.dumps)
+        await world.moments.let_go(self._moment(stack))
+        if run.facts.get("moment"):
+            await world.files.make_folder(self._moment(stack).parent, None, 0o700)
+            await self._targets.opened(run.text("target"))
 
     async def _write_set(self, stack: Stack) -> None:
         """What a bare machine needs beside the files: choices, secrets, versions, owners. All of it in the snapshot."""
@@ -152,58 +188,100 @@ class _Backup:
             if text is not None:
                 await world.files.write(stack.inner / theirs, text)
 
-    async def _pass(self, run: Run, name: str, parent: str | None) -> Saved:
+    def _moment(self, stack: Stack) -> Path:
+        """Always the same one, for restic's sake: it knows a file by its path."""
+        return self._world.settings.folders.data / ".moment" / stack.name
+
+    async def _pass(  # noqa: PLR0917
+        self,
+        run: Run,
+        name: str,
+        parent: str | None,
+        begin: Awaitable[object],
+        opened: Callable[[], None] | None = None,
+        report: OnProgress | None = None,
+    ) -> Saved:
+        """`opened`: somebody waits for it; else it has all the time it needs."""
         stack, target = await self._stacks.get(run.plan.subject), run.text("target")
-        limit = self._world.settings.targets[target].kib_per_second(self._world.clock().astimezone().time())
+        now = self._world.clock()
         return await self._world.restic.save(
             target,
-            stack.home,
+            self._moment(stack) if run.facts.get("moment") else stack.home,
             tags=tags(stack.name, name),
             leave_out=tuple(stack.manifest.backup.leave_out),
             parent=parent,
-            progress=run.report,
-            kib_per_second=limit,
+            progress=report or run.report,
+            kib_per_second=self._world.settings.targets[target].kib_per_second(now.astimezone().time()),
+            persistent=opened is None,
+            begin=begin,
+            opened=opened,
+            at=correction(now),
         )
 
-    async def _live(self, run: Run) -> None:
+    async def _alone(self, run: Run, name: str) -> Saved:
+        """A pass that nobody waits for. While it opens the repository we look whether it is the one we know."""
+        known = asyncio.create_task(self._targets.opened(run.text("target")))
         former = await self._former(run)
-        saved = await self._pass(run, "live", former.id if former else None)
-        await run.remember(live=saved.id)
+        try:
+            return await self._pass(run, name, former.id if former else None, asyncio.shield(known))
+        except GardienError:
+            await known  # it says more to the point what is wrong with the target
+            raise
+        finally:
+            known.cancel()
+            await asyncio.gather(known, return_exceptions=True)
+
+    async def _live(self, run: Run) -> None:
+        """Alone it is no backup, and its tag says so; it stays for a day, so that a backup needs no right to delete."""
+        saved = await self._alone(run, "live")
+        await run.remember(live=saved.id, live_files=saved.files)
 
     async def _former(self, run: Run) -> Snapshot | None:
         """The newest good one at this target."""
-        target = run.text("target")
-        good = await self._world.store.snapshots(run.plan.subject, good_only=True)
-        return next((snapshot for snapshot in good if snapshot.target == target), None)
+        good = await self._world.store.snapshots(run.plan.subject, target=run.text("target"), good_only=True, most=1)
+        return good[0] if good else None
 
     async def _untraced(self, run: Run) -> None:
-        await self._delete_dumps(run)
-        await self._forget_live(run)
+        if (second := _second(run)) is not None:
+            await second.end()
+        await self._clear(run)
         # A lock that was on its way when restic was killed may have arrived at the host after `heal` looked.
         with contextlib.suppress(GardienError):
             await self._world.restic.unlock(run.text("target"))
 
-    async def _forget_live(self, run: Run) -> None:
-        """The first pass alone is no backup. If it cannot be forgotten (append-only), its tag says what it is."""
-        live = run.facts.get("live")
-        if live is not None:
-            with contextlib.suppress(GardienError):
-                await self._world.restic.forget(run.text("target"), [str(live)])
+    async def _clear(self, run: Run) -> None:
+        """A dump is everybody's data in one plain file: it does not stay."""
+        stack = await self._stacks.get(run.plan.subject)
+        await self._world.files.remove(stack.dumps)
+        await self._world.moments.let_go(self._moment(stack))
 
     async def _pause(self, run: Run) -> None:
         stack = await self._stacks.get(run.plan.subject)
+        if not run.facts.get("moment"):
+            save = partial(self._pass, run, "final", run.text("live"))
+            run.seen["second"] = second = SecondPass(save, run.report, int(_number(run, "live_files")))
+            await second.opened()
         await run.remember(paused=self._world.clock().isoformat())
+        await _beside(run, self._stop_people(stack))
+
+    async def _stop_people(self, stack: Stack) -> None:
         await recipes.carry_out(self._world, stack, stack.manifest.backup.pause)
 
     async def _unpause(self, run: Run) -> None:
-        """Whatever came between, the application ends up running and open."""
+        """Whatever came between, the application ends up running and open; soonest where it still runs."""
         stack = await self._stacks.get(run.plan.subject)
-        if stack.chosen.wanted == "running":
+        if "paused" not in run.facts or "pause_seconds" in run.facts or stack.chosen.wanted != "running":
+            return
+        try:
+            await recipes.carry_out(self._world, stack, stack.manifest.backup.resume)
+        except GardienError:
             await self._world.compose.up(stack)
             await recipes.carry_out(self._world, stack, stack.manifest.backup.resume)
 
     async def _dump(self, run: Run) -> None:
-        stack = await self._stacks.get(run.plan.subject)
+        await _beside(run, self._write_out(await self._stacks.get(run.plan.subject)))
+
+    async def _write_out(self, stack: Stack) -> None:
         await self._world.files.make_folder(stack.dumps, None, 0o700)
         for name, dump in stack.manifest.backup.dumps.items():
             partial = stack.dumps / f"{name}.partial"
@@ -211,21 +289,33 @@ class _Backup:
             await require_whole(self._world, stack, name, partial.name)
             await self._world.files.move(partial, stack.dumps / name)
 
-    async def _delete_dumps(self, run: Run) -> None:
-        """A dump is everybody's data in one plain file: it does not stay."""
-        await self._world.files.remove((await self._stacks.get(run.plan.subject)).dumps)
+    async def _hold(self, run: Run) -> None:
+        stack = await self._stacks.get(run.plan.subject)
+        await self._world.moments.hold(stack.home, self._moment(stack))
 
     async def _final(self, run: Run) -> None:
-        live = run.facts.get("live")
-        former = await self._former(run)
-        parent = str(live) if live is not None else former.id if former else None
-        saved = await self._pass(run, "final", parent)
+        """If this fails or is cut short, the pass ends only when the application is open again: in the last undo."""
+        if (second := _second(run)) is not None:
+            await second.read()
+        else:
+            await self._save(run)
+
+    async def _send(self, run: Run) -> None:
+        second = _second(run)
+        assert second is not None  # after a crash we do not come here
+        await self._saved(run, await second.sent())
+
+    async def _save(self, run: Run) -> None:
+        await self._saved(run, await self._alone(run, "final"))
+
+    async def _saved(self, run: Run, saved: Saved) -> None:
         await run.remember(
             final=saved.id,
             files=saved.files,
             bytes=saved.bytes,
             added=saved.added,
-            missed=0 if saved.complete else max(1, len(saved.missed)),
+            missed=list(saved.missed[:MOST_MISSED]),
+            unread=0 if saved.complete else max(1, len(saved.missed)),
             taken=self._world.clock().isoformat(),
         )
 
@@ -237,23 +327,24 @@ class _Backup:
 
     async def _confirm(self, run: Run) -> None:
         target, stack = run.text("target"), run.plan.subject
-        id_ = run.text("final")
-        listed = id_ in {found.id for found in await self._world.restic.found(target, tags=tags(stack, "final"))}
-        missed = _number(run, "missed")
+        id_, unread = run.text("final"), int(_number(run, "unread"))
+        found = await self._world.restic.found(target, tags=tags(stack, "final"))
+        listed = next((each for each in found if each.id == id_), None)
+        missed = _names(run, "missed")
         saved = Saved(
             id=id_,
             files=int(_number(run, "files")),
             bytes=int(_number(run, "bytes")),
             added=int(_number(run, "added")),
-            complete=not missed,
-            missed=("",) * int(missed),
+            complete=not unread,
+            missed=missed + ("",) * (unread - len(missed)),
         )
-        why = why_not_good(saved, await self._former(run), listed)
+        why = why_not_good(saved, await self._former(run), listed is not None)
         snapshot = Snapshot(
             id=id_,
             stack=stack,
             target=target,
-            taken=datetime.fromisoformat(run.text("taken")),
+            taken=listed.taken if listed is not None else datetime.fromisoformat(run.text("taken")),
             files=saved.files,
             bytes=saved.bytes,
             added=saved.added,
@@ -261,6 +352,7 @@ class _Backup:
             good=why is None,
             why=why,
             version=__version__,
+            missed=missed,
         )
         await self._world.store.add_snapshot(snapshot)
         if why is not None:
@@ -272,8 +364,7 @@ class _Backup:
             )
 
     async def _tidy(self, run: Run) -> None:
-        await self._delete_dumps(run)
-        await self._forget_live(run)
+        await self._clear(run)
         stack = await self._stacks.get(run.plan.subject)
         run.says = Words.of(
             N_("{stack} is saved: {files} files, paused for {seconds} seconds"),
@@ -300,6 +391,22 @@ async def require_whole(world: World, stack: Stack, name: str, file: str) -> Non
         )
 
 
+def _second(run: Run) -> SecondPass | None:
+    found = run.seen.get("second")
+    return found if isinstance(found, SecondPass) else None
+
+
+async def _beside(run: Run, work: Coroutine[Any, Any, None]) -> None:
+    """People wait: should the second pass die meanwhile, they do not wait for the rest."""
+    second = _second(run)
+    await (work if second is None else second.beside(work))
+
+
 def _number(run: Run, fact: str) -> float:
     value = run.facts.get(fact, 0)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _names(run: Run, fact: str) -> tuple[str, ...]:
+    value = run.facts.get(fact)
+    return tuple(str(each) for each in value) if isinstance(value, list) else ()

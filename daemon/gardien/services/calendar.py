@@ -99,11 +99,12 @@ class Calendar:
         floor = datetime.fromisoformat(noted) if noted else None
         real = datetime.now(UTC)
         odd = floor is not None and not (floor - SKEW <= real <= floor + TRUSTED_JUMP)
-        if odd and not await self._world.host.clock_is_set():
-            return
-        if isinstance(clock, HouseClock):
-            clock.believe()
-        await store.note(NOTE, real.isoformat())
+        if not odd or await self._world.host.clock_is_set():
+            if isinstance(clock, HouseClock):
+                clock.believe()
+            await store.note(NOTE, real.isoformat())
+        elif floor is not None and floor < clock() <= floor + TRUSTED_JUMP:
+            await store.note(NOTE, clock().isoformat())
 
     async def clear_kept(self) -> None:
         """Delete what restores replaced, once it was kept for as long as the owner wishes."""

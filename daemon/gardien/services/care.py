@@ -55,3 +55,9 @@ async def uncopied(world: World, source: str, target: str) -> list[Snapshot]:
         newest[copy.stack] = max(copy.taken, newest.get(copy.stack, copy.taken))
     there = await world.store.snapshots(target=source, good_only=True, most=ALL)
     return [each for each in reversed(there) if each.stack not in newest or each.taken > newest[each.stack]]
+
+
+async def drop_care(world: World, target: str) -> None:
+    """Nothing is remembered of a target that was taken off the list."""
+    for key in (repository_note(target), deletes_note(target), _note(target)):
+        await world.store.unnote(key)

@@ -13,6 +13,7 @@ from gardien.services.people import People
 from gardien.services.ports import Store
 from gardien.services.restore import Restores
 from gardien.services.runner import Runner
+from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.services.upkeep import Upkeep
@@ -30,6 +31,7 @@ class House:
     life: Life
     door: Doorkeeper
     targets: Targets
+    setup: Setup
     upkeep: Upkeep
     backups: Backups
     restores: Restores

@@ -1,10 +1,12 @@
 """Gathers what every face shows, from the store alone."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from gardien.model.health import StackHealth
 from gardien.model.overview import JobView, Overview, PlaceView, StackView
+from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
 from gardien.model.target import TargetView
 from gardien.rules import schedule
@@ -39,8 +41,6 @@ class Overviews:
         return tuple([await self._view(stack, healths.get(stack.name), now) for stack in await self._stacks.all()])
 
     async def _view(self, stack: Stack, health: StackHealth | None, now: datetime) -> StackView:
-        newest = await self._world.store.snapshots(stack.name, most=1)
-        good = await self._world.store.snapshots(stack.name, good_only=True, most=1)
         kept, running = stack.recipe.kept, stack.chosen.wanted == "running"
         places = [await self._place(stack, target, now) for target in self._world.settings.targets if kept]
         allowed = timedelta(hours=self._world.settings.backup.late_after_hours)
@@ -52,8 +52,8 @@ class Overviews:
             summary=stack.manifest.summary,
             address=stack.address,
             health=health or StackHealth(stack.name, "unknown", Words.of(N_("has not been looked at yet")), now, now),
-            newest_good=good[0] if good else None,
-            newest=newest[0] if newest else None,
+            newest_good=_newest(place.newest_good for place in places),
+            newest=_newest(place.newest for place in places),
             late=late or any(place.late for place in places),
             next_backup=min((place.next_run for place in places if place.next_run is not None), default=None),
             places=tuple(places),
@@ -115,6 +115,10 @@ class Overviews:
             recent=tuple(recent),
             alerts=tuple(alerts),
         )
+
+
+def _newest(snapshots: Iterable[Snapshot | None]) -> Snapshot | None:
+    return max((each for each in snapshots if each is not None), key=lambda each: each.taken, default=None)
 
 
 def drift_note(name: str) -> str:

@@ -10,7 +10,9 @@ from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Se
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Kind, Plan
-from gardien.model.settings import Settings
+from gardien.model.preset import Hosts
+from gardien.model.settings import Settings, Target
+from gardien.model.setup import HostKey
 from gardien.model.snapshot import Checked, Found, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.words import Words
@@ -89,6 +91,9 @@ class Store(Protocol):
         ...
 
     async def noted(self, key: str) -> str | None: ...
+    async def unnote(self, key: str) -> None:
+        """It is a fact no more; it may never have been one."""
+        ...
 
     # -- people
     async def set_password(self, user: str, hashed: str) -> None: ...
@@ -395,6 +400,29 @@ class Shelf(Protocol):
 
     async def secrets(self, name: str) -> dict[str, str]: ...
     async def set_secrets(self, name: str, secrets: Mapping[str, str] | None) -> None: ...
+    async def as_target(self, fields: Mapping[str, object]) -> Target:
+        """The target that somebody described. Nothing is written."""
+        ...
+
+    async def set_target(self, name: str, target: Target | None) -> None:
+        """Write a target's own file; None takes it off the list."""
+        ...
+
+
+class Ssh(Protocol):
+    """SSH keys, ours and those of servers."""
+
+    async def make(self, key: Path) -> str:
+        """The public half of the pair whose secret half is the file `key`, 0600; made if it is not there."""
+        ...
+
+    async def public(self, key: Path) -> str:
+        """The public half, as the line to give to a server."""
+        ...
+
+    async def scan(self, host: str, port: int) -> tuple[HostKey, ...]:
+        """What the server there shows, the best kind first. Raises TargetUnreachable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,3 +440,5 @@ class World:
     files: Files
     moments: Moments
     shelf: Shelf
+    ssh: Ssh
+    hosts: Hosts  # the places for backups that we know

@@ -12,6 +12,7 @@ from gardien.model.stack import Chosen, Stack
 from gardien.rules import plans
 from gardien.services import disk, joins, recipes
 from gardien.services.backup import SET_FORMAT, owner_files, require_whole, tags
+from gardien.services.care import ALL
 from gardien.services.door import Doorkeeper
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
@@ -47,9 +48,12 @@ class Restores:
 
     async def _pick(self, stack: str, snapshot: str | None) -> Snapshot | None:
         """From memory; None leaves it to the repository, which remembers when we do not."""
-        known = await self._world.store.snapshots(stack, most=10_000)
+        places = self._world.settings.targets
+        known = [each for each in await self._world.store.snapshots(stack, most=ALL) if each.target in places]
         if snapshot is None:
-            return next((each for each in known if each.good), None)
+            good = [each for each in known if each.good]
+            # Of a backup and its copies the one that is nearer.
+            return max(good, key=lambda each: (each.taken, places[each.target].copy_of is None), default=None)
         matching = [each for each in known if each.id.startswith(snapshot)]
         return matching[0] if len(matching) == 1 else None
 
@@ -152,6 +156,7 @@ class _Restore:
     async def _fetch(self, run: Run) -> None:
         side = self._side(run)
         await self._world.files.make_folder(side.parent, None, 0o700)
+        await self._world.moments.make_room(side)
         await self._world.files.make_folder(side, None, 0o700)
         await self._world.restic.bring_back(
             run.text("target"), run.text("snapshot"), run.text("folder"), side, run.report

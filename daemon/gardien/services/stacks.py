@@ -162,6 +162,7 @@ class Stacks:
         if not stack.recipe.kept:
             return
         files = self._world.files
+        await self._world.moments.make_room(stack.home)
         await files.make_folder(stack.home, None, 0o700)
         await files.make_folder(stack.inner, None, 0o700)
         if stack.recipe.folder != stack.compose:

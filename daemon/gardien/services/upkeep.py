@@ -175,6 +175,25 @@ class _Care:
         for repository in _repositories(run):
             await self._targets.opened(repository)
 
+    async def _compare(self, run: Run) -> list[Found]:
+        """What is there, compared with what should be: a backup that the repository does not list any more does not
+        count, and somebody else took it away.
+        """
+        await self._look(run)
+        target, store = run.plan.subject, self._world.store
+        found = await self._world.restic.found(target, tags=())
+        listed = {each.id for each in found}
+        lost = 0
+        for each in await store.snapshots(target=target, most=ALL):
+            if each.id not in listed:
+                lost += 1
+                await store.add_snapshot(replace(each, good=False, why=each.why or LOST))
+            elif each.why == LOST:
+                await store.add_snapshot(replace(each, good=True, why=None))
+        care = await care_of(self._world, target)
+        await keep_care(self._world, target, replace(care, lost=lost))
+        return found
+
     def _limit(self, target: str) -> int | None:
         return self._world.settings.targets[target].kib_per_second(self._world.clock().astimezone().time())
 
@@ -232,7 +251,10 @@ class _Check(_Care):
 
     def __init__(self, world: World, targets: Targets) -> None:
         super().__init__(world, targets)
-        self.do: Mapping[str, Do] = {"look": self._look, "read": self._read, "note": self._note}
+        self.do: Mapping[str, Do] = {"look": self._find, "read": self._read, "note": self._note}
+
+    async def _find(self, run: Run) -> None:
+        await self._compare(run)
 
     async def _read(self, run: Run) -> None:
         part = (int(run.text("part")), int(run.text("of")))
@@ -243,8 +265,8 @@ class _Check(_Care):
         target, now = run.plan.subject, self._world.clock()
         part = (int(run.text("part")), int(run.text("of")))
         problems = tuple(_ids(run, "problems"))
-        care = replace(await care_of(self._world, target), checked=now, problems=problems)
-        await keep_care(self._world, target, care if problems else care.read(part, now))
+        care = await care_of(self._world, target)
+        await keep_care(self._world, target, care.found(part, problems, now) if problems else care.read(part, now))
         if problems:
             raise Damaged(
                 N_("the backups at {target} are damaged: the check found {count} faults"),
@@ -265,33 +287,20 @@ class _Check(_Care):
 
 
 class _Forget(_Care):
-    """Retention: what the rule lets go, and no other. First it is compared with what is really there."""
+    """Retention: what the rule lets go, and no other."""
 
     def __init__(self, world: World, targets: Targets, rules: _Rules) -> None:
         super().__init__(world, targets)
         self._rules = rules
         self.do: Mapping[str, Do] = {
-            "look": self._compare,
+            "look": self._find,
             "rule": self._rule,
             "forget": self._forget,
             "settle": self._settle,
         }
 
-    async def _compare(self, run: Run) -> None:
-        """A backup that the repository does not list any more counts no longer, and somebody took it away."""
-        await self._look(run)
-        target = run.plan.subject
-        found = await self._world.restic.found(target, tags=())
-        listed = {each.id for each in found}
-        lost = 0
-        for each in await self._world.store.snapshots(target=target, most=ALL):
-            if each.id not in listed:
-                lost += 1
-                await self._world.store.add_snapshot(replace(each, good=False, why=each.why or LOST))
-            elif each.why == LOST:
-                await self._world.store.add_snapshot(replace(each, good=True, why=None))
-        care = await care_of(self._world, target)
-        await keep_care(self._world, target, replace(care, lost=lost))
+    async def _find(self, run: Run) -> None:
+        found = await self._compare(run)
         await run.remember(live=_left_over(found, self._world.clock()))
 
     async def _rule(self, run: Run) -> None:

@@ -1,0 +1,177 @@
+"""The line to the host: half open, refused, slow, and slowed by us."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gardien.adapters import restic_args, restic_call
+from gardien.errors import TargetUnreachable
+from gardien.model.job import Progress
+from gardien.model.snapshot import Saved
+from tests.contracts.grounds import Ground, at, ground, sftp_target
+from tests.contracts.test_restic import worded
+from tests.faults.houses import STACK, House, firewall
+from tests.world.line import Line
+from tests.world.sftp import SftpHost
+
+
+async def sending(g: Ground, megabytes: int, *, persistent: bool = True) -> "asyncio.Task[Saved]":
+    """A backup that is at it."""
+    folder = await g.fill("films", a="x")
+    (folder / "film").write_bytes(os.urandom(megabytes << 20))
+    begun = asyncio.Event()
+
+    def told(progress: Progress) -> None:
+        if progress.bytes_done:
+            begun.set()
+
+    how = {"tags": ["films"], "leave_out": (), "parent": None, "progress": told, "persistent": persistent}
+    saving = asyncio.create_task(g.restic.save("host", folder, **how))  # type: ignore[arg-type]
+    await asyncio.wait({saving, asyncio.create_task(begun.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    return saving
+
+
+def port_of(g: Ground) -> int:
+    host = g.host or g.rest
+    assert host is not None
+    return host.port
+
+
+@pytest.mark.parametrize("notices", ["the keep-alives", "the watchdog"])
+@pytest.mark.parametrize("where", ["sftp", "rest"])
+async def test_row_05_a_half_open_line(
+    where: str,
+    notices: str,
+    tmp_path: Path,
+    hasty: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not a packet comes through any more, and nobody is told. It is noticed, said, and the backup goes on."""
+    if notices == "the keep-alives":
+        if where == "rest":
+            pytest.skip("restic itself ends a request that stands still, after five minutes")
+        monkeypatch.setattr(restic_args, "ALIVE_EVERY", 1)
+    with ground(where, tmp_path, silence=1800 if notices == "the keep-alives" else 3) as g:
+        await g.restic.create("host")
+        saving = await sending(g, 40)
+        with firewall(port_of(g), "DROP"), caplog.at_level(logging.WARNING):
+            began = time.monotonic()
+            while "trying again in" not in caplog.text:
+                assert time.monotonic() - began < 30, "nobody noticed"
+                assert not saving.done()
+                await asyncio.sleep(0.2)
+        assert "the backup target host" in caplog.text
+        assert (await asyncio.wait_for(saving, 60)).complete
+        await g.restic.unlock("host")
+        assert await g.restic.locks("host") == 0
+
+
+async def test_row_06_a_host_that_refuses_for_a_while(tmp_path: Path, hasty: None) -> None:
+    """A long backup comes to its end; a short question is told in words."""
+    with ground("sftp", tmp_path) as g:
+        await g.restic.create("host")
+        saving = await sending(g, 40)
+        with firewall(port_of(g), "REJECT", "--reject-with", "tcp-reset"):
+            with pytest.raises(TargetUnreachable) as caught:
+                await g.restic.identity("host")
+            worded(caught.value)
+            assert "the host refused the connection" in str(caught.value)
+        assert (await asyncio.wait_for(saving, 60)).complete
+
+
+@pytest.fixture
+def picky(tmp_path: Path) -> Iterator[SftpHost]:
+    """A host that has time for one who has not yet said who they are, and for no other."""
+    host = SftpHost(tmp_path / "host")
+    config = host.log.with_name("sshd_config")
+    config.write_text(config.read_text().replace("MaxStartups 100", "MaxStartups 1"))
+    with host:
+        yield host
+
+
+async def test_row_06_a_host_with_too_many_connections(
+    picky: SftpHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(restic_call, "_TURNED_AWAY_PAUSES", (0.5, 2.0))
+    g = at(tmp_path / "g", sftp_target(picky))
+    made = await g.restic.create("host")
+    with socket.socket() as stranger:
+        stranger.connect((picky.address, picky.port))
+        stranger.recv(100)
+        with pytest.raises(TargetUnreachable) as caught:
+            await g.restic.identity("host")
+        worded(caught.value)
+        assert "the host refused the connection" in str(caught.value)
+        asked = asyncio.create_task(g.restic.identity("host"))
+        while caplog.text.count("trying again in 2 s") < 2:
+            await asyncio.sleep(0.1)
+    assert await asked == made, "it was not asked again"
+
+
+def test_row_06_what_a_person_is_told(home: House) -> None:
+    home.host.stop()
+    try:
+        home.refused(
+            "backup", "create", STACK, says="the host refused the connection", remedy="tries again at the next backup"
+        )
+        home.refused("target", "test", "host", says="the host refused the connection")
+    finally:
+        home.host.start()
+    home.is_well()
+
+
+async def test_row_07_256_kbit(tmp_path: Path) -> None:
+    """Slow is not dead."""
+    with SftpHost(tmp_path / "host") as host, Line(host.port) as line:
+        g = at(tmp_path / "g", sftp_target(host).model_copy(update={"port": line.port}), silence=30)
+        await g.restic.create("host")
+        folder = await g.fill("films", a="x")
+        (folder / "film").write_bytes(os.urandom(350_000))
+        line.rate = 256_000 // 8
+        began = time.monotonic()
+        assert (await g.save(folder, "films")).complete
+        assert time.monotonic() - began > 9
+        line.rate = None
+        assert (await g.restic.check("host", (1, 1), lambda _: None)).whole
+
+
+def weight(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def test_row_07_by_day_no_faster_than_allowed(home: House) -> None:
+    """Measured where it arrives. Outside these hours it goes as fast as it can."""
+    machine = home.box
+    target = machine.settings["targets"]["host"]
+
+    def arrives(limit: dict[str, str]) -> float:
+        """So many KiB a second, from the first look that saw some to the last that saw more."""
+        machine.stop()
+        target["upload_limit"] = limit
+        machine.save_settings()
+        machine.start()
+        home.weigh(2)
+        before = weight(home.repository)
+        machine.gardien("backup", "create", STACK, "--no-wait")
+        seen = [(time.monotonic(), before)]
+        while not machine.json("job", "list")[0]["over"]:
+            if (now := weight(home.repository)) > seen[-1][1] + 10_000:
+                seen.append((time.monotonic(), now))
+        assert machine.json("job", "list")[0]["state"] == "done"
+        last, most = seen[-1]
+        assert most - before > 2 << 20
+        return (most - before) / 1024 / (last - seen[1][0]) if len(seen) > 2 else 1e9
+
+    by_day = {"00:00-12:00": "400 KiB/s", "12:00-00:00": "400 KiB/s"}
+    hour = time.localtime().tm_hour
+    at_night = {f"{(hour + 20) % 24:02}:00-{(hour + 22) % 24:02}:00": "400 KiB/s"}
+    assert 200 < arrives(by_day) < 500
+    assert arrives(at_night) > 1000
+    target["upload_limit"] = {}

@@ -1,0 +1,143 @@
+"""What is saved is whole, or is never called good: the disk that is not there, the file that cannot be read, the dump."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.grounds import ground
+from tests.contracts.small_disk import small_disk
+from tests.faults.houses import STACK, House, refused, settle
+from tests.world.box import Box, box, docker, until
+from tests.world.notes import compose_file
+
+
+def plug_out(disk: Path) -> None:
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def plug_in(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "loop", str(disk.with_name(disk.name + ".img")), str(disk)], check=True)
+
+
+def test_row_13_the_data_disk_is_not_there() -> None:
+    """After a power cut the machine comes up without it: nothing starts on the bare mount point, nothing is saved."""
+    with box() as machine, small_disk(machine.data, 48) as disk:
+        disk.chmod(0o711)
+        settle(machine)
+        machine.gardien("backup", "create", STACK)
+        machine.stop()
+        machine.compose(STACK, "stop")
+        plug_out(disk)
+        try:
+            machine.start()
+            says, remedy = "data disk is not there", "Plug the disk in"
+            refused(machine, "backup", "create", STACK, says=says, remedy=remedy)
+            refused(machine, "stack", "start", STACK, says=says, remedy=remedy)
+            refused(machine, "restore", STACK, "--yes", says=says)
+            machine.stop()
+            machine.start()
+            time.sleep(2)  # what a start would do by itself, it does now
+            assert docker("ps", "--quiet", "--filter", f"name={machine.prefix}").strip() == ""
+            assert list(disk.iterdir()) == []
+            assert [each["good"] for each in machine.json("backup", "list", STACK)] == [True]
+        finally:
+            plug_in(disk)
+        machine.gardien("stack", "start", STACK)
+        machine.until_well(STACK)
+        machine.gardien("backup", "create", STACK)
+        machine.stop()
+
+
+def test_row_13_less_than_half_of_it_is_there(home: House) -> None:
+    home.weigh(2)
+    home.is_well()
+    (home.srv / "film.bin").unlink()
+    says = "less than half of what the backup before it held"
+    for _ in range(2):  # the second one is not measured by the first bad one
+        home.refused("backup", "create", STACK, says=says, remedy="former backups are untouched")
+    newest, other, good = home.box.json("backup", "list", STACK)[:3]
+    assert (newest["good"], other["good"], good["good"]) == (False, False, True)
+    assert says in newest["why"]
+    home.weigh(2)
+    home.is_well()
+
+
+def test_row_14_a_file_that_cannot_be_read(home: House) -> None:
+    """It is there, and the disk gives an error for it: the backup is incomplete, and says which file."""
+    file = home.srv / "patient file.odt"
+    file.write_text("x")
+    # Root may read everything: this is one the kernel itself refuses to give out.
+    subprocess.run(["mount", "--bind", "/proc/self/mem", str(file)], check=True)
+    try:
+        home.refused("backup", "create", STACK, says="1 files could not be read")
+    finally:
+        subprocess.run(["umount", str(file)], check=True)
+    newest = home.box.json("backup", "list", STACK)[0]
+    assert newest["good"] is False
+    shown = home.box.json("backup", "show", newest["id"])
+    assert shown["missed"] == [str(file)]
+    home.box.until_well(STACK, 30)
+    file.unlink()
+    home.is_well()
+
+
+async def test_row_14_files_that_vanish_meanwhile(tmp_path: Path) -> None:
+    """A folder is listed, and before it is read the files in it are gone: restic saves the rest, and it is said."""
+    with ground("folder", tmp_path) as g:
+        await g.restic.create("host")
+        folder = await g.fill("busy", z_stays="y")
+        for number in range(8):
+            (folder / f"film{number}").write_bytes(os.urandom(1 << 20))
+        (folder / "vanishing").write_text("gone soon")
+        gone: list[Path] = []
+
+        def told(_: object) -> None:
+            if not gone:
+                gone.append(folder / "vanishing")
+                gone[0].unlink()
+
+        how = {"tags": ["busy"], "leave_out": (), "parent": None, "progress": told, "kib_per_second": 2048}
+        saved = await g.restic.save("host", folder, **how)  # type: ignore[arg-type]
+        assert (saved.complete, saved.missed) == (False, (str(folder / "vanishing"),))
+        assert saved.files == 9
+
+
+def dump_is_broken(machine: Box, says: str) -> None:
+    refused(machine, "backup", "create", STACK, says=says)
+    assert machine.json("backup", "list", STACK) == []
+    machine.until_well(STACK, 30)
+    assert (machine.data / STACK / "srv" / "paused").read_text().strip() == ""
+    assert not (machine.data / STACK / ".gardien" / "dumps").exists()
+
+
+def test_row_16_a_dump_without_its_last_line() -> None:
+    with box() as machine:
+        settle(machine)
+        database = machine.data / STACK / "srv" / "database"
+        for broken in ("-- half of it\n" * 1000, ""):
+            database.write_text(broken)
+            dump_is_broken(machine, "could not be written out whole (database.txt)")
+        database.write_text("-- whole\n")
+        machine.gardien("backup", "create", STACK)
+        machine.stop()
+
+
+def test_row_16_the_database_dies_in_the_dump() -> None:
+    with box() as machine:
+        slow = compose_file().replace(
+            "argv: [cat, /srv/database]", "argv: [sh, -c, 'cat /srv/database; echo half > /srv/dumping; sleep 60']"
+        )
+        assert "dumping" in slow
+        settle(machine, slow)
+        machine.gardien("backup", "create", STACK, "--no-wait")
+        until(lambda: (machine.data / STACK / "srv" / "dumping").exists(), 60)
+        docker("kill", docker("ps", "--quiet", "--filter", f"name={machine.prefix}").strip())
+        job = machine.until_jobs_end()[0]
+        assert (job["kind"], job["state"]) == ("backup", "failed")
+        assert machine.json("backup", "list", STACK) == []
+        machine.until_well(STACK, 30)
+        assert (machine.data / STACK / "srv" / "paused").read_text().strip() == ""
+        machine.stop()

@@ -1,0 +1,365 @@
+"""Looking after repositories: what is copied, checked, let go and given back, and what is said of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gardien.errors import Refused
+from gardien.model.job import Progress
+from gardien.model.plan import Kind
+from gardien.model.snapshot import Checked
+from gardien.model.target import PARTS
+from tests.memory_house import STACK, Home, memory_house
+
+TIGHT = {"daily": 1, "weekly": 0, "monthly": 0, "yearly": 0, "within_days": 0, "verified": 1}
+ROOM = timedelta(minutes=16)  # what a random delay may add
+
+
+@pytest.fixture
+async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+    async with memory_house(tmp_path, monkeypatch) as made:
+        yield made
+
+
+# -- copy
+
+
+async def test_a_copy_takes_the_good_ones_and_each_once(home: Home) -> None:
+    first = await home.saved()
+    half = await home.saved(missing=True)
+    third = await home.saved()
+    assert half not in await home.known(good_only=True)
+    job = await home.done(await home.house.upkeep.copy("far"))
+    assert "2 more backups" in str(job.says)
+    assert [each.original for each in home.there("far")] == [first, third]
+    copies = await home.fakes.store.snapshots(target="far")
+    originals = {each.id: each for each in await home.fakes.store.snapshots(target="near")}
+    assert [each.original for each in copies] == [third, first]
+    for each in copies:
+        assert each.original is not None
+        former = originals[each.original]
+        assert (each.good, each.taken, each.files, each.bytes) == (True, former.taken, former.files, former.bytes)
+    again = await home.done(await home.house.upkeep.copy("far"))
+    assert "every backup already" in str(again.says)
+    assert len(home.there("far")) == 2
+
+
+async def test_a_copy_follows_each_backup_by_itself(home: Home) -> None:
+    await home.live(days=3)
+    nights, copies = await home.jobs("backup"), await home.jobs("copy", "far")
+    assert len(nights) == len(copies) == 3
+    for night, copy in zip(nights, copies, strict=True):
+        assert night.ended is not None
+        assert night.ended <= copy.created <= night.ended + timedelta(minutes=1)
+    assert [each.original for each in home.there("far")] == await home.known()
+
+
+async def test_what_retention_let_go_at_the_copy_is_not_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = {"near": {}, "far": {"copy_of": "near", "keep": TIGHT}}
+    async with memory_house(tmp_path, monkeypatch, targets) as home:
+        await home.live(days=6)
+        assert len(home.there("near")) == 6
+        left = [each.id for each in home.there("far")]
+        assert len(left) <= 2, "the copy keeps what its own rule says"
+        assert (await home.house.upkeep.plan_copy("far")).steps[0].details == ("near -> far",)
+        job = await home.done(await home.house.upkeep.copy("far"))
+        assert "every backup already" in str(job.says)
+        assert [each.id for each in home.there("far")] == left == await home.known("far")
+
+
+async def test_what_waits_to_be_copied_stays_whatever_retention_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = {"near": {"keep": TIGHT}, "far": {"copy_of": "near"}}
+    async with memory_house(tmp_path, monkeypatch, targets) as home:
+        home.restic.unreachable.add("far")
+        await home.live(days=5)
+        assert len(home.there("near")) == 5
+        [proposal] = await home.house.upkeep.proposals("near")
+        assert all("waiting" in proposal.ruling.reasons[id_] for id_ in await home.known())
+        assert proposal.ruling.remove == ()
+        home.restic.unreachable.clear()
+        await home.live(days=4)
+        assert len(home.there("near")) <= 2
+        assert len(home.there("far")) == 9, "every one of them was copied before it went"
+
+
+async def test_a_copy_that_does_not_arrive_is_no_copy(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """restic says that all went well, and the host lists nothing."""
+
+    async def lie(*_: object, **__: object) -> None:
+        return None
+
+    await home.saved()
+    with monkeypatch.context() as patch:
+        patch.setattr(home.restic, "copy", lie)
+        job = await home.end(await home.house.upkeep.copy("far"))
+    assert (job.state, job.code) == ("failed", "incomplete")
+    assert "Nothing is lost" in str(job.remedy)
+    assert await home.known("far") == []
+    assert "job:copy:far" in await home.alerts()
+    await home.done(await home.house.upkeep.copy("far"))
+    assert "job:copy:far" not in await home.alerts()
+
+
+async def test_only_a_copy_is_filled_from_another_one(home: Home) -> None:
+    with pytest.raises(Refused, match="near is not filled"):
+        await home.house.upkeep.copy("near")
+    with pytest.raises(Refused, match="far is filled from near"):
+        await home.house.backups.create(STACK, "far")
+
+
+# -- check
+
+
+async def test_row_09_every_byte_is_read_within_four_weeks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: dict[str, list[tuple[int, int]]] = {"near": [], "far": []}
+    check = home.restic.check
+
+    async def note(target: str, part: tuple[int, int] | None, progress: Any) -> Checked:
+        assert part is not None
+        read[target].append(part)
+        return await check(target, part, progress)
+
+    monkeypatch.setattr(home.restic, "check", note)
+    await home.live(weeks=9)
+    for target in read:
+        parts = [(number % PARTS + 1, PARTS) for number in range(9)]
+        assert read[target] == parts, target
+        jobs = await home.jobs("check", target)
+        for former, later in pairwise(jobs):
+            assert abs(later.created - former.created - timedelta(weeks=1)) <= ROOM + timedelta(hours=1)
+        care = await home.care(target)
+        assert care.oldest_read is not None
+        assert home.now - care.oldest_read <= timedelta(weeks=PARTS) + ROOM
+    assert not {"check-late:near", "check-late:far"} & set(await home.alerts())
+
+
+async def test_a_check_that_never_runs_is_told_of(home: Home) -> None:
+    home.restic.refusing.add("far")
+    await home.live(days=14)
+    assert "check-late:far" not in await home.alerts()
+    await home.live(days=2)
+    alerts = await home.alerts()
+    assert "check-late:far" in alerts
+    assert "check-late:near" not in alerts
+
+
+async def test_damage_stays_an_alert_until_what_was_damaged_is_read_clean(home: Home) -> None:
+    """In memory all damage lies in the first part."""
+    bad = await home.saved()
+    home.repository().damaged.add(bad)
+    job = await home.end(await home.house.upkeep.check("near"))
+    assert (job.state, job.code) == ("failed", "damaged")
+    assert "near" in str(job.says)
+    assert "Back up to another target now" in str(job.remedy)
+    alert = (await home.alerts())["damaged:near"]
+    assert alert.severity == "trouble"
+    await home.live(days=8)
+    assert [each.code for each in await home.jobs("check", "near")] == ["damaged"] * 2, "not again and again"
+    assert "damaged:near" in await home.alerts()
+    assert (await home.care()).oldest_read is None, "what is damaged was not read whole"
+    home.repository().damaged.clear()
+    await home.done(await home.house.upkeep.check("near"))
+    assert "damaged:near" not in await home.alerts()
+
+
+async def test_a_clean_part_says_nothing_of_damage_found_elsewhere(home: Home) -> None:
+    """All is read, damage is found; the part that is due next is another one than where it lies."""
+    bad = await home.saved()
+    await home.done(await home.house.upkeep.check("near"))
+    home.repository().damaged.add(bad)
+    whole = await home.end(await home.house.upkeep.check("near", whole=True))
+    assert whole.code == "damaged"
+    home.repository().damaged.clear()
+    for number in range(1, PARTS + 1):
+        assert "damaged:near" in await home.alerts()
+        assert "check-late:near" not in await home.alerts()
+        job = await home.done(await home.house.upkeep.check("near"))
+        assert job.plan.facts["part"] == number
+    assert "damaged:near" not in await home.alerts()
+    home.repository().damaged.add(bad)
+    await home.end(await home.house.upkeep.check("near", whole=True))
+    home.repository().damaged.clear()
+    await home.done(await home.house.upkeep.check("near", whole=True))
+    assert "damaged:near" not in await home.alerts()
+
+
+# -- forget
+
+
+async def test_forget_does_what_the_rule_says_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_house(tmp_path, monkeypatch, {"near": {"keep": {**TIGHT, "daily": 3}}}) as home:
+        for _ in range(9):
+            await home.saved()
+            home.move(days=1)
+        [proposal] = await home.house.upkeep.proposals("near")
+        assert len(proposal.ruling.remove) == 4, "half of nine at most"
+        listed = [each.id for each in home.there()]
+        plan = await home.house.upkeep.plan_forget("near")
+        assert plan.steps[1].details == tuple(f"notes: {id_[:10]}" for id_ in proposal.ruling.remove)
+        job = await home.done(await home.house.upkeep.forget("near"))
+        assert "4 old backups" in str(job.says)
+        assert "5 stay" in str(job.says)
+        left = [id_ for id_ in listed if id_ not in proposal.ruling.remove]
+        assert [each.id for each in home.there()] == left == await home.known()
+        assert left[-5:] == listed[-5:], "the oldest went"
+        assert (await home.care()).lost == 0
+        assert "lost:near" not in await home.alerts()
+
+
+async def test_first_passes_that_are_a_day_old_are_taken_away(home: Home) -> None:
+    await home.saved()
+    home.move(hours=23)
+    kept = await home.saved()
+    await home.done(await home.house.upkeep.forget("near"))
+    assert len(home.there(tag="pass=live")) == 2
+    home.move(hours=2)
+    await home.done(await home.house.upkeep.forget("near"))
+    [young] = home.there(tag="pass=live")
+    assert home.now - young.taken < timedelta(days=1)
+    assert kept in await home.known()
+    assert len(home.there()) == 2
+
+
+@pytest.mark.parametrize("why", ["the owner says so", "it was found out"])
+async def test_threat_17_nothing_is_deleted_where_nothing_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    async with memory_house(tmp_path, monkeypatch, {"near": {"append_only": why == "the owner says so"}}) as home:
+        if why == "it was found out":
+            await home.fakes.store.note("can-delete:near", "no")
+        for ask in (home.house.upkeep.forget, home.house.upkeep.prune):
+            with pytest.raises(Refused, match="nothing is deleted from here at near") as caught:
+                await ask("near")
+            assert "docs/targets.md" in str(caught.value.remedy)
+        await home.live(days=16)
+        assert await home.jobs("forget") == await home.jobs("prune") == []
+        assert len(await home.jobs("check")) == 2
+        assert len(home.there()) == 16
+        assert "retention:near" not in await home.alerts()
+
+
+async def test_a_backup_that_somebody_took_away_is_missed(home: Home) -> None:
+    await home.live(days=3)
+    first, second, third = await home.known()
+    kept = home.repository().snapshots.copy()
+    del home.repository().snapshots[third]
+    await home.done(await home.house.upkeep.forget("near"))
+    alert = (await home.alerts())["lost:near"]
+    assert alert.severity == "trouble"
+    assert "1 backups that were at near" in str(alert.says)
+    assert "Nobody here took them away" in str(alert.remedy)
+    assert await home.known(good_only=True) == [first, second]
+    [gone] = [each for each in await home.house.backups.list() if each.id == third]
+    assert not gone.good
+    assert "does not list it any more" in str(gone.why)
+    [view] = await home.house.overviews.stacks()
+    near = next(each for each in view.places if each.target == "near")
+    assert near.newest_good is not None
+    assert near.newest_good.id == second
+    # A host brings its disk back: they count again.
+    home.repository().snapshots = kept
+    await home.done(await home.house.upkeep.forget("near"))
+    assert "lost:near" not in await home.alerts()
+    assert await home.known(good_only=True) == [first, second, third]
+
+
+async def test_row_01_retention_that_does_not_run_for_a_week_is_told_of(home: Home) -> None:
+    """Backups stay green, and the repository grows for ever."""
+    home.restic.keeping.add("near")
+    await home.live(days=1)
+    forget = home.restic.forget
+
+    async def locked(target: str, snapshots: Any) -> None:
+        raise Refused("a lock of a killed restic", "Take it away.")
+
+    home.restic.forget = locked  # type: ignore[method-assign]
+    await home.live(days=7, hours=12)
+    alerts = await home.alerts()
+    assert "no old backups were cleared out at near for a week" in str(alerts["retention:near"].says)
+    assert {each.state for each in await home.jobs("backup")} == {"done"}
+    home.restic.keeping.clear()
+    home.restic.forget = forget  # type: ignore[method-assign]
+    await home.live(days=1, hours=1)
+    assert "retention:near" not in await home.alerts()
+
+
+# -- prune
+
+
+async def test_prune_gives_back_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_house(tmp_path, monkeypatch, {"near": {"keep": TIGHT}}) as home:
+        await home.live(days=4)
+        assert home.repository().forgotten
+        job = await home.done(await home.house.upkeep.prune("near"))
+        assert "given back" in str(job.says)
+        assert home.repository().forgotten == 0
+        assert (await home.care()).pruned is not None
+
+
+# -- what can wait makes way
+
+
+@pytest.mark.parametrize("kind", ["check", "copy", "prune"])
+async def test_a_backup_does_not_wait_for_what_can_wait(
+    home: Home, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """It ends, and is owed again."""
+    await home.saved()
+    target = "far" if kind == "copy" else "near"
+    begun, go = asyncio.Event(), asyncio.Event()
+    real = getattr(home.restic, kind)
+
+    async def long(*args: Any, **how: Any) -> Any:
+        next(each for each in args if callable(each))(Progress(files_done=1, files_total=2))
+        begun.set()
+        await go.wait()
+        return await real(*args, **how)
+
+    monkeypatch.setattr(home.restic, kind, long)
+    upkeep = {"check": home.house.upkeep.check, "copy": home.house.upkeep.copy, "prune": home.house.upkeep.prune}
+    waiting = await upkeep[kind](target)
+    await asyncio.wait_for(begun.wait(), 5)
+    saved = await home.done(await home.house.backups.create(STACK))
+    way = await home.end(waiting)
+    assert (way.state, way.code) == ("cancelled", "made-way")
+    assert "goes on later by itself" in str(way.says)
+    assert saved.ended is not None
+    assert await home.fakes.store.leases() == {}
+    assert f"job:{kind}:{target}" not in await home.alerts()
+    go.set()
+    await home.live(minutes=5)
+    again = (await home.jobs(kind, target))[-1]
+    assert again.id > waiting
+    assert again.state == "done"
+    if kind == "copy":
+        assert [each.original for each in home.there("far")] == await home.known()
+
+
+async def test_retention_is_short_and_is_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has to be whole: half a forget would be half a truth."""
+    await home.saved()
+    begun, go = asyncio.Event(), asyncio.Event()
+    real = home.restic.forget
+
+    async def long(target: str, snapshots: Any) -> None:
+        begun.set()
+        await go.wait()
+        await real(target, snapshots)
+
+    monkeypatch.setattr(home.restic, "forget", long)
+    first = await home.house.upkeep.forget("near")
+    await asyncio.wait_for(begun.wait(), 5)
+    second = await home.house.backups.create(STACK)
+    await asyncio.sleep(0.05)
+    assert (await home.house.runner.job(second)).state == "queued"
+    go.set()
+    assert (await home.end(first)).state == (await home.end(second)).state == "done"
