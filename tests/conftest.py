@@ -14,6 +14,35 @@ from tests.world.sftp import SftpHost
 from tests.world.six import PAGE, add_all, visitor_of
 from tests.world.visitor import Visitor
 
+# Files that take minutes, longest first: begun first, so that all workers end at about the same time.
+LONGEST = (
+    "test_kill_backup.py",
+    "test_kill_restore.py",
+    "test_kill_upkeep.py",
+    "test_kill_life.py",
+    "test_life.py",
+    "test_browser.py",
+    "test_bad_input.py",
+    "test_image_forms.py",
+    "test_image_jitsi.py",
+    "test_images.py",
+    "test_image_cryptpad.py",
+    "test_install.py",
+    "test_round_trip.py",
+    "test_lost_machine.py",
+    "test_without_gardien.py",
+    "test_kill_stack.py",
+    "test_acme.py",
+    "test_caddyfile.py",
+    "test_image_office.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within each stays."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
 
 def sftp_target(host: SftpHost, folder: str = "practice backups") -> dict[str, object]:
     """What `targets:` holds for this host."""

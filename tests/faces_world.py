@@ -12,16 +12,19 @@ from gardien.errors import BadInput, NoSpace, NotFound, Refused
 from gardien.model.health import Alert, Disk, Health, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Manifest, Text
-from gardien.model.overview import JobView, Overview, StackView
-from gardien.model.plan import Kind, Plan, Step
+from gardien.model.operator import Operator, country_name
+from gardien.model.overview import JobView, Overview, PlaceView, StackView
+from gardien.model.plan import Json, Kind, Plan, Step
 from gardien.model.settings import Folders, Page, Settings
+from gardien.model.setup import Access
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.model.target import Care, TargetView
 from gardien.rules.kinds import check_settings
 from gardien.services.feed import Feed
 from gardien.services.house import House
 from gardien.services.people import People
-from gardien.words import N_, Words
+from gardien.words import N_, Given, Words
 
 GB = 10**9
 STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
@@ -56,6 +59,14 @@ STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("write", N_("Write its settings, make its secrets and its folders")),
         ("up", N_("Start the application")),
         ("gate", N_("Wait until the application itself says that it is well")),
+    ),
+    "copy": (
+        ("look", N_("See that both backup targets are there, and what one lacks")),
+        ("send", N_("Send what is missing")),
+    ),
+    "check": (
+        ("look", N_("See that the backup target is there")),
+        ("read", N_("Look whether the backups are whole, and read a part of them byte by byte")),
     ),
     "remove": (
         ("final", N_("Save what changed since")),
@@ -119,7 +130,8 @@ def recipe_of(name: str, title: str, summary: Text | None = None, *, kept: bool 
 def plan_of(kind: Kind, subject: str) -> Plan:
     """A plan as the rules would make it, as far as a face can tell."""
     steps = tuple(Step(name, Words.of(text), None, (f"{name} {subject}",)) for name, text in STEPS[kind])
-    return Plan(kind=kind, subject=subject, steps=steps, leases=(f"stack:{subject}",))
+    facts: dict[str, Json] = {"target": "box"} if kind == "backup" else {}
+    return Plan(kind=kind, subject=subject, steps=steps, leases=(f"stack:{subject}",), facts=facts)
 
 
 @dataclass
@@ -139,6 +151,7 @@ class World:
     alerts: list[Alert] = field(default_factory=list)
     jobs: dict[int, Job] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
+    targets: list[TargetView] = field(default_factory=list)  # none until one is added
     snapshots: list[Snapshot] = field(default_factory=list)
     recipes: dict[str, Recipe] = field(default_factory=dict)  # those that were added, and those that can be
     chosen: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -161,8 +174,8 @@ class World:
             life=Life(self),  # type: ignore[arg-type]
             door=Door(self),  # type: ignore[arg-type]
             targets=nobody,  # type: ignore[arg-type]
-            setup=nobody,  # type: ignore[arg-type]
-            upkeep=nobody,  # type: ignore[arg-type]
+            setup=Setup(),  # type: ignore[arg-type]
+            upkeep=Upkeep(self),  # type: ignore[arg-type]
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]
             watch=nobody,  # type: ignore[arg-type]
@@ -190,6 +203,14 @@ class World:
         """A stack, with a good backup `saved` ago."""
         self.recipes[name] = recipe_of(name, title, summary, kept=kept, **manifest)
         good = self.add_snapshot(name, saved) if saved is not None else None
+        next_run = self.now + timedelta(hours=17, minutes=18) if kept else None
+        places = [
+            PlaceView(target.name, None, None, late, None, ())
+            if target.copy_of
+            else PlaceView(target.name, good, good, late, next_run, ())
+            for target in self.targets
+            if kept
+        ]
         view = StackView(
             name=name,
             title=Text(en=title, fr=title),
@@ -199,12 +220,49 @@ class World:
             newest_good=good,
             newest=good,
             late=late,
-            next_backup=self.now + timedelta(hours=17, minutes=18) if kept else None,
+            next_backup=next_run,
+            places=tuple(places),
             kept=kept,
             drift=drift,
         )
         self.stacks.append(view)
         return view
+
+    def add_target(self, name: str, *, care: Care | None = None, **changes: object) -> TargetView:
+        """A place for backups, well looked after. Those of a stack are to be added before it."""
+        day = timedelta(days=1)
+        read = {part: self.now - part * 7 * day for part in range(1, 5)}
+        done = Care(ready=self.now - 90 * day, checked=self.now - 2 * day, parts=read, forgot=self.now - day)
+        says = Words.of(
+            N_("run by {operator} ({country}); the backups lie in the same country"),
+            operator="Example GmbH",
+            country=country_name("DE"),
+        )
+        view = TargetView(
+            name=name,
+            kind="sftp",
+            address=f"{name}.example:23/backups",
+            operator=Operator("Example GmbH", "DE", "DE", True, says),
+            copy_of=None,
+            append_only=False,
+            can_delete=False,
+            ready=True,
+            care=care or done,
+            next_run=self.now + timedelta(hours=17, minutes=18),
+            newest_good={},
+        )
+        self.targets.append(replace(view, **changes))  # type: ignore[arg-type]
+        return self.targets[-1]
+
+    def change_place(self, stack: str, target: str, **changes: object) -> None:
+        """Another state of the backups of a stack at a target."""
+        for number, view in enumerate(self.stacks):
+            if view.name == stack:
+                places = [
+                    replace(place, **changes) if place.target == target else place  # type: ignore[arg-type]
+                    for place in view.places
+                ]
+                self.stacks[number] = replace(view, places=tuple(places))
 
     def add_snapshot(self, stack: str, ago: timedelta, why: Words | None = None, **changes: object) -> Snapshot:
         """A backup that counts, unless `why` says why not. The newest is to be added first."""
@@ -451,14 +509,44 @@ class Backups:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def list(self, stack: str | None = None) -> list[Snapshot]:
-        return [each for each in self._world.snapshots if stack in (None, each.stack)]
+    async def list(self, stack: str | None = None, target: str | None = None, most: int = 1000) -> list[Snapshot]:
+        found = [
+            each for each in self._world.snapshots if stack in (None, each.stack) and target in (None, each.target)
+        ]
+        return found[:most]
 
-    async def plan(self, stack: str) -> Plan:
+    async def plan(self, stack: str, target: str | None = None) -> Plan:
         return plan_of("backup", stack)
 
-    async def create(self, stack: str) -> int:
-        return await Life(self._world).act("backup", stack)
+    async def create(self, stack: str, target: str | None = None) -> int:
+        return await Life(self._world).act("backup", stack, *([target] if target else []))
+
+
+class Upkeep:
+    """What is done to targets: it is noted in `done`, and a job is there that does nothing."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def check(self, target: str, *, whole: bool = False) -> int:
+        return await self._act("check", target)
+
+    async def copy(self, target: str) -> int:
+        return await self._act("copy", target)
+
+    async def _act(self, kind: Kind, target: str) -> int:
+        if target not in {each.name for each in self._world.targets}:
+            raise NotFound(N_("there is no backup target called {target}"), target=target)
+        self._world.done.append((kind, target))
+        return await Runner(self._world).submit(plan_of(kind, target))
+
+
+class Setup:
+    """How targets are set up, as far as a page tells of it."""
+
+    async def access(self, name: str) -> Access:
+        cure = Given("Give this key no right to delete.", "Ne donnez pas à cette clé le droit de supprimer.")
+        return Access(None, Words(""), Words("{it}", {"it": cure}), None)
 
 
 class Restores:
@@ -490,7 +578,7 @@ class Overviews:
             seen=world.seen or world.now - timedelta(seconds=20),
             stacks=tuple(world.stacks),
             disks=tuple(world.disks),
-            targets=(),
+            targets=tuple(world.targets),
             jobs=tuple(JobView(job, world.progress.get(job.id)) for job in reversed(newest) if not job.over),
             recent=tuple(job for job in newest if job.over),
             alerts=tuple(world.alerts),

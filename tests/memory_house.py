@@ -1,8 +1,8 @@
-"""A house in memory whose clock a test moves: the tiny stack, what it is copied to, and months that pass in a second."""
+"""A house in memory whose clock a test moves: the tiny stack, two repositories, and a month passes in a second."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.fakes import FakeApp, FakeNeighbours, FakeRestic, Leaf, Repository, n
 from tests.world.notes import compose_file
 
 STACK = "notes"
+Targets = Mapping[str, Mapping[str, Any]]  # by name: what their settings say
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
 
 
@@ -43,7 +44,6 @@ class Home:
 
     fakes: FakeNeighbours
     house: House
-    looked: list[datetime] = field(default_factory=list)
 
     @property
     def restic(self) -> FakeRestic:
@@ -126,8 +126,9 @@ class Home:
 async def memory_house(
     root: Path,
     patch: pytest.MonkeyPatch,
-    targets: Mapping[str, Mapping[str, object]] | None = None,
+    targets: Targets | None = None,
     zone: str = "Europe/Berlin",
+    begin: datetime = BEGIN,
     **settings: Any,
 ) -> AsyncIterator[Home]:
     """`targets`: what their settings say, each a folder; by default `near`, and `far` that is a copy of it.
@@ -136,11 +137,11 @@ async def memory_house(
     """
     patch.setattr("gardien.services.watch.SETTLE_EVERY", 0.0)
     patch.setenv("TZ", zone)
-    places = {"near": {}, "far": {"copy_of": "near"}} if targets is None else targets
+    places: Targets = {"near": {}, "far": {"copy_of": "near"}} if targets is None else targets
     names = ("data", "state", "run", "owner")
     made = Settings(
         folders=Folders(**{name: root / name for name in names}),
-        targets={name: LocalTarget(kind="local", folder=root / name, **more) for name, more in places.items()},  # type: ignore[arg-type]
+        targets={name: LocalTarget(kind="local", folder=root / name, **more) for name, more in places.items()},
         **{"backup": Backup(at="daily at 02:30"), **settings},
     )
     folder = root / "owner" / "stacks" / STACK
@@ -148,7 +149,7 @@ async def memory_house(
     (folder / "compose.yaml").write_text(compose_file())
     recipe = await FileShelf(shipped("compose"), root / "owner", LocalFiles()).recipe(STACK)
     fakes = neighbours(made, [recipe])
-    fakes.clock.now = BEGIN
+    fakes.clock.now = begin
     fakes.docker.apps[STACK] = Notes()
     home = Home(fakes, household(fakes.world))
     for name in places:

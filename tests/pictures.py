@@ -21,7 +21,9 @@ from gardien.faces.server import serve
 from gardien.model.health import Disk
 from gardien.model.job import Progress
 from gardien.model.manifest import Text
+from gardien.model.operator import Operator, country_name
 from gardien.model.settings import Page as PageSettings
+from gardien.model.target import Care
 from gardien.words import N_, Words
 from tests.faces_world import CERTIFICATE, GB, World, make_world, recipe_of
 
@@ -33,6 +35,7 @@ MORNING = datetime(2026, 3, 3, 9, 12).astimezone()
 
 def furnish(world: World) -> None:
     """A practice on a Tuesday morning: all is well, one application is being saved again."""
+    world.add_target("box", address="u123456.your-storagebox.de:23/gardien")
     world.add_stack(
         "nextcloud",
         "Nextcloud",
@@ -94,6 +97,26 @@ def save(world: World) -> None:
     world.progress[job.id] = Progress(26 * GB, int(63.4 * GB), 18_700, 48_213, 92e6, 405.0)
 
 
+def copied(world: World) -> None:
+    """A disk beside the machine first, and a copy of it at a host."""
+    address = "/mnt/usb/gardien"
+    disk = Operator(None, None, None, True, Words.of(N_("a disk of your own: nobody else runs it")))
+    near = world.add_target("disk", kind="local", address=address, operator=disk, can_delete=True)
+    world.targets = [near, replace(world.targets[0], copy_of="disk", next_run=None)]
+    for stack in list(world.stacks):
+        first = [each for each in world.snapshots if each.stack == stack.name]
+        for each in first:
+            world.snapshots.append(replace(each, id=each.id[::-1][:62] + "ff", target="disk"))
+        index = world.stacks.index(stack)
+        place = replace(stack.places[0], target="disk")
+        away = replace(stack.places[0], next_run=None)
+        world.stacks[index] = replace(stack, places=(place, away))
+    world.snapshots = [
+        replace(each, original="ab" * 32) if each.target == "box" else each
+        for each in sorted(world.snapshots, key=lambda each: each.taken, reverse=True)
+    ]
+
+
 def worry(world: World) -> None:
     """What a bad morning looks like."""
     world.severity = "trouble"
@@ -103,6 +126,32 @@ def worry(world: World) -> None:
     health = replace(nextcloud.health, health="down", says=Words.of(N_("does not run")))
     missed = replace(world.snapshots[0], good=False, why=Words.of(N_("{count} files could not be read"), count=1))
     world.stacks[0] = replace(nextcloud, late=True, newest_good=world.snapshots[3], newest=missed, health=health)
+    world.snapshots[0] = missed
+    day = timedelta(days=1)
+    gone = tuple(world.now - hours * timedelta(hours=1) - number * day for number in (1, 2) for hours in (6.5,))
+    world.snapshots = [
+        each for each in world.snapshots if each is missed or each.stack == "notes" or world.now - each.taken > 3 * day
+    ]
+    last = next(each for each in world.snapshots if each.good and each.stack == "nextcloud")
+    world.stacks[0] = replace(world.stacks[0], newest_good=last)
+    world.change_place("nextcloud", "box", late=True, newest_good=last, newest=missed, missed=gone)
+    care = replace(
+        world.targets[0].care,
+        problems=("pack 5f3c: hash mismatch", "error for tree 91ab: load: not found"),
+        frozen=Words.of(N_("the newest backup is incomplete")),
+        parts={},
+    )
+    world.targets[0] = replace(world.targets[0], care=care, can_delete=True)
+    law = Words.of(
+        N_("run by {operator} ({country}); gardien does not know in which country the backups lie"),
+        operator="Example Inc.",
+        country=country_name("US"),
+    )
+    abroad = Operator("Example Inc.", "US", None, False, law)
+    unknown = Words.of(N_("gardien does not know who runs {host}, nor in which country"), host="nas.example")
+    world.add_target("abroad", kind="s3", operator=abroad, care=Care(ready=world.now, lost=2), can_delete=None)
+    nobody = Operator(None, None, None, None, unknown)
+    world.add_target("friend", operator=nobody, care=Care(), ready=False, append_only=True, can_delete=None)
     world.disks[0] = replace(world.disks[0], free=31 * GB)
     world.add_alert(
         "backup-late:nextcloud",
@@ -183,20 +232,28 @@ async def for_readme(browser: Browser) -> None:
 async def everything(browser: Browser, folder: Path) -> None:
     """Every page, in both languages, light and dark, narrow and wide."""
     folder.mkdir(parents=True, exist_ok=True)
-    for mood, furnishings in (("good", (furnish, save)), ("bad", (furnish, worry)), ("life", (furnish, live_on))):
+    for mood, furnishings in (
+        ("good", (furnish, save)),
+        ("bad", (furnish, worry)),
+        ("life", (furnish, live_on)),
+        ("copied", (furnish, copied)),
+    ):
         async with opened(furnishings) as world:
             pages = {
                 "home": "/",
                 "stack": "/stacks/nextcloud",
                 "restore": "/stacks/notes/restore",
                 "stop": "/stacks/notes/stop",
+                "backups": "/backups",
                 "jobs": "/jobs",
                 "job": f"/jobs/{len(world.jobs)}",
                 "account": "/account",
                 "missing": "/stacks/nothing",
             }
             if mood == "bad":
-                pages = {name: pages[name] for name in ("home", "stack", "job")}
+                pages = {name: pages[name] for name in ("home", "stack", "backups", "job")}
+            if mood == "copied":
+                pages = {name: pages[name] for name in ("stack", "backups")}
             if mood == "life":
                 pages = {
                     "home": "/",

@@ -13,7 +13,7 @@ import pytest
 
 from gardien.adapters.document import read
 from gardien.errors import BadInput, DockerDown, GardienError
-from gardien.faces import api, present, wire
+from gardien.faces import api, api_targets, present, wire
 from gardien.model.fault import Faults
 from gardien.words import Words
 from tests.faces_world import CERTIFICATE
@@ -134,7 +134,12 @@ async def test_a_stack_is_added_saved_lost_and_brought_back(demo: Client, quiet:
         ("stacks/demo/remove", {}),
         ("stacks/demo/remove", {"with_data": True, "no_backup": True}),
         ("backups", {"stack": "demo"}),
+        ("backups", {"stack": "demo", "target": "box"}),
         ("restores", {"stack": "demo", "new_disk": True}),
+        ("targets/box/check", {}),
+        ("targets/box/check", {"all": True}),
+        ("targets/box/forget", {}),
+        ("targets/box/prune", {}),
     ],
 )
 async def test_a_dry_run_tells_the_steps_and_changes_nothing(demo: Client, path: str, body: Data) -> None:
@@ -280,12 +285,55 @@ async def test_logs_are_text(demo: Client) -> None:
     assert status == 404 and "--all" in error["says"]
 
 
+async def test_backups_are_looked_after(demo: Client, quiet: Quiet) -> None:
+    assert (await demo.job("backups", {"stack": "demo"}))["target"] == "box"
+    await demo.job("backups", {"stack": "demo", "target": "box"})
+    newest, older = (await demo.get("snapshots?stack=demo&target=box"))["snapshots"]
+    assert (newest["state"], newest["copy_of"]) == ("good", None)
+    assert (await demo.get("snapshots?target=elsewhere"))["snapshots"] == []
+
+    checked = await demo.job("targets/box/check", {"all": True})
+    assert (checked["state"], checked["stack"], checked["target"]) == ("done", None, "box")
+    [target] = (await demo.get("status"))["targets"]
+    assert target == (await demo.get("targets"))["targets"][0]
+    assert target["ready"] and target["problems"] == [] and target["checked"] == target["oldest_read"]
+    assert list(target["newest_good"]) == ["demo"]
+
+    one = await demo.get(f"snapshots/{newest['id'][:9]}")
+    assert one["id"] == newest["id"] and one["missed"] == one["elsewhere"] == [] and one["goes"] is False
+    assert [each["rule"] for each in one["stays"]][:2] == ["newest", "verified"] and one["stays"][0]["says"]
+    [proposal] = (await demo.get("targets/box/retention"))["proposals"]
+    assert proposal["stack"] == "demo" and proposal["frozen"] is None
+    assert [each["goes"] for each in proposal["snapshots"]] == [False, False]
+
+    there = next(iter(quiet.restic.repositories.values()))
+    del there.snapshots[older["id"]]
+    forgot = await demo.job("targets/box/forget")
+    assert forgot["state"] == "done", forgot
+    assert [each["state"] for each in (await demo.get("snapshots"))["snapshots"]] == ["good", "lost"]
+    assert (await demo.get("status"))["targets"][0]["lost"] == 1
+    assert (await demo.job("targets/box/prune"))["state"] == "done"
+
+    there.damaged.add(newest["id"])
+    checked = await demo.job("targets/box/check", {"all": True})
+    assert (checked["state"], checked["code"]) == ("failed", "damaged")
+    assert (await demo.get("targets"))["targets"][0]["problems"]
+
+
+async def test_nothing_is_deleted_where_nothing_may_be(demo: Client, quiet: Quiet) -> None:
+    quiet.restic.keeping.add("box")
+    await quiet.house.store.note("can-delete:box", "no")
+    for verb in ("forget", "prune"):
+        status, error = await demo.refused("POST", f"targets/box/{verb}", {"dry_run": True})
+        assert (status, error["code"]) == (409, "refused"), verb
+    assert (await demo.get("targets"))["targets"][0]["can_delete"] is False
+
+
 async def test_targets(client: Client, quiet: Quiet) -> None:
-    status, error = await client.refused("POST", "targets/box/test")
-    assert (status, error["code"]) == (409, "wrong-passphrase")
     status, made = await client.ask("POST", "targets/box/init")
     assert status == 200 and Path(made["passphrase_file"]) in quiet.files.leaves
-    assert await client.ask("POST", "targets/box/test") == (200, {"ok": True})
+    status, tried = await client.ask("POST", "targets/box/test")
+    assert (status, tried["ok"], tried["repository"]) == (200, True, made["repository"])
     assert (await client.refused("POST", "targets/none/init"))[0] == 404
 
 
@@ -350,6 +398,12 @@ async def test_a_browser_cannot_make_links_or_read_first_passwords(client: Clien
         ("POST", "backups", [], 400, "bad-input", "not a JSON object"),
         ("POST", "jobs/1/cancel", {"x": 1}, 400, "bad-input", "x is not known here"),
         ("POST", "stacks/none/restart", {}, 404, "not-found", "no stack called none"),
+        ("POST", "backups", {"stack": "demo", "target": "none"}, 404, "not-found", "no backup target called none"),
+        ("GET", "snapshots/abc", None, 404, "not-found", "no backup whose id begins with abc"),
+        ("GET", "targets/none/retention", None, 404, "not-found", "no backup target called none"),
+        ("POST", "targets/none/check", {}, 404, "not-found", "no backup target called none"),
+        ("POST", "targets/box/check", {"all": 1}, 400, "bad-input", "all must be true or false"),
+        ("POST", "targets/box/copy", {}, 409, "refused", "box is not filled from another target"),
         ("POST", "stacks/none/remove", {"with_data": True}, 404, "not-found", "no stack called none"),
         ("POST", "stacks/demo/remove", {"with_data": True}, 400, "bad-input", "only if its name is typed: demo"),
         ("POST", "stacks/demo/remove", {"with_data": True, "confirm": "Demo"}, 400, "bad-input", "name is typed: demo"),
@@ -423,6 +477,7 @@ def test_an_error_with_many_faults_is_told_fault_by_fault(tmp_path: Path) -> Non
 
 
 async def test_every_route_is_documented(quiet: Quiet) -> None:
+    every = [*api.routes(quiet.house), *api_targets.routes(quiet.house)]
     written = set(re.findall(r"`(GET|POST) (/api/v1/[^`?\s]*)", DOCS.read_text()))
-    routes = {(route.method, re.sub(r"\{(\w+):[^/]*\}", r"{\1}", route.path)) for route in api.routes(quiet.house)}
+    routes = {(route.method, re.sub(r"\{(\w+):[^/]*\}", r"{\1}", route.path)) for route in every}
     assert written == routes

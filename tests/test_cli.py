@@ -258,7 +258,7 @@ def test_the_whole_story(house: Running) -> None:
     assert "no backup yet" in gardien(config, "backup", "list").stdout
     assert "nextcloud: Files, calendar" in gardien(config, "stack", "available").stdout
     assert "owner/secrets/target-box.passphrase" in gardien(config, "target", "init", "box").stdout
-    assert "can be opened" in gardien(config, "target", "test", "box").stdout
+    assert "The target box is ready." in gardien(config, "target", "test", "box").stdout
 
     added = gardien(config, "stack", "add", "demo", "--yes", "--set", "DEMO_PORT=8123").stdout
     assert "runs and answers." in added and "http://localhost:8123/" in added
@@ -268,7 +268,7 @@ def test_the_whole_story(house: Running) -> None:
     [snapshot] = told(config, "backup", "list", "demo")
     assert snapshot["good"] is True
     listed = gardien(config, "backup", "list").stdout
-    assert snapshot["id"][:8] in listed and "yes" in listed
+    assert re.search(rf"(?m)^{snapshot['id'][:8]} +demo +box +.* good$", listed)
 
     del house.quiet.files.leaves[note]
     plan = told(config, "restore", "demo", "--dry-run")

@@ -1,6 +1,7 @@
 """kill -9 of the daemon at every step of a stack's life: afterwards it is as it was, or as it should become."""
 
 import contextlib
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,19 @@ STEPS = {
     "mend": ("check", "images", "write", "up", "gate", "join"),
     "remove": (*BACKUP, "down", "forget", "wipe"),
 }
+# One step is one piece of code, whatever it is a step of; what is done after a death differs from kind to kind. So each
+# step dies once at least, and each kind where it has most to take back or to finish. All of them: GARDIEN_FULL.
+# The steps of a backup have a matrix of their own.
+SAMPLE = {
+    "add": ("check", "write", "up", "setup", "join"),
+    "start": ("gate",),
+    "stop": ("down",),
+    "restart": ("restart",),
+    "set": ("images", "write", "up", "gate"),
+    "mend": ("write", "join"),
+    "remove": ("resume", "down", "forget", "wipe"),
+}
+TRIED = STEPS if os.environ.get("GARDIEN_FULL") else SAMPLE
 COMMAND: dict[str, tuple[str, ...]] = {
     "add": ("stack", "add", "notes"),
     "start": ("stack", "start", "notes"),
@@ -72,8 +86,14 @@ def test_these_are_all_the_steps(house: Box, kind: str) -> None:
     assert tuple(step["name"] for step in plan["steps"]) == STEPS[kind]
 
 
+def test_no_step_is_left_out() -> None:
+    assert {step for steps in SAMPLE.values() for step in steps} >= {
+        step for steps in STEPS.values() for step in steps
+    } - set(BACKUP)
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(("kind", "step"), [(kind, step) for kind, steps in STEPS.items() for step in steps])
+@pytest.mark.parametrize(("kind", "step"), [(kind, step) for kind, steps in TRIED.items() for step in steps])
 def test_killed_at(house: Box, kind: str, step: str, moment: str) -> None:
     prepare(house, kind)
     known = len(house.json("backup", "list", "notes"))

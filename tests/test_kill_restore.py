@@ -53,8 +53,14 @@ def test_killed_at(full: Box, saved: Saved, host: SftpHost, step: str, moment: s
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before
     assert not any((box.data / ".restoring").iterdir())
-
+    # What this one saves is what the next one brings back.
     box.gardien("backup", "create", "nextcloud")
-    box.gardien("restore", "nextcloud", "--yes")
-    assert differences(files_before, tree(box)) == []
-    assert rows(box) == rows_before
+    assert box.json("backup", "list", "nextcloud")[0]["good"] is True
+
+
+def test_what_was_saved_after_the_last_death_comes_back(full: Box, saved: Saved) -> None:
+    full.compose("nextcloud", "down")
+    shutil.rmtree(full.data / "nextcloud")
+    full.gardien("restore", "nextcloud", "--yes")
+    assert differences(saved[0], tree(full)) == []
+    assert rows(full) == saved[1]

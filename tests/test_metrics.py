@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gardien import __version__
 from gardien.faces import metrics
 from gardien.model.health import Disk
+from gardien.model.target import Care
 from gardien.words import Words
 from tests.faces_world import World, make_world
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
@@ -25,7 +26,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A house in which a bit of everything happened."""
     async with make_world(tmp_path, NOW) as world:
+        checked = Care(checked=NOW - timedelta(days=2), parts={1: NOW}, forgot=NOW - timedelta(days=1), lost=1)
+        world.add_target("box", care=checked)
+        world.add_target("far", copy_of="box", ready=False, care=Care(checked=NOW, problems=("x",)))
         world.add_stack("files", "Files", saved=timedelta(hours=3))
+        world.change_place("files", "box", missed=(NOW - timedelta(days=1), NOW - timedelta(days=2)))
         world.add_stack('od"d\n', "Odd", health="down", late=True)
         world.disks = [Disk("/srv", 500, 120), Disk("/gone", 0, 0, present=False)]
         world.add_job("backup", "files", "done", ago=timedelta(days=1))
@@ -64,10 +69,31 @@ async def test_what_is_told_is_so(world: World) -> None:
     assert told["gardien_disk_free_bytes", (("path", "/srv"),)] == 120
     assert told["gardien_disk_present", (("path", "/gone"),)] == 0
     assert (told["gardien_jobs_running", ()], told["gardien_jobs_waiting", ()]) == (1, 1)
-    assert told["gardien_job_last_success", (("kind", "backup"), *files)] == 0, "the newest one counts"
+    last = (("kind", "backup"), *files, ("target", "box"))
+    assert told["gardien_job_last_success", last] == 0, "the newest one counts"
     assert told["gardien_alerts_open", (("severity", "trouble"),)] == 1
     assert told["gardien_alerts_open", (("severity", "calm"),)] == 0
     assert told["gardien_watch_last_look_timestamp_seconds", ()] == (NOW - timedelta(seconds=20)).timestamp()
+
+
+async def test_how_each_target_is_looked_after(world: World) -> None:
+    told = await seen(world)
+    box, far, files = (("target", "box"),), (("target", "far"),), (("stack", "files"),)
+    assert (told["gardien_backup_missed", (*files, *box)], told["gardien_backup_missed", (*files, *far)]) == (2, 0)
+    assert ("gardien_backup_last_success_timestamp_seconds", (*files, *far)) not in told
+    assert (told["gardien_target_ready", box], told["gardien_target_ready", far]) == (1, 0)
+    assert (told["gardien_target_check_ok", box], told["gardien_target_check_ok", far]) == (1, 0)
+    assert told["gardien_target_check_timestamp_seconds", box] == (NOW - timedelta(days=2)).timestamp()
+    assert told["gardien_target_retention_timestamp_seconds", box] == (NOW - timedelta(days=1)).timestamp()
+    assert ("gardien_target_retention_timestamp_seconds", far) not in told
+    assert ("gardien_target_oldest_read_timestamp_seconds", box) not in told, "three parts were never read"
+    assert told["gardien_target_lost_backups", box] == 1
+    care = replace(world.targets[0].care, parts={part: NOW - timedelta(days=part) for part in range(1, 5)})
+    world.targets[0] = replace(world.targets[0], care=care)
+    oldest = (await seen(world))["gardien_target_oldest_read_timestamp_seconds", box]
+    assert oldest == (NOW - timedelta(days=4)).timestamp()
+    world.add_job("check", "far", "done")
+    assert (await seen(world))["gardien_job_last_success", (("kind", "check"), ("stack", ""), *far)] == 1
 
 
 async def test_a_paused_stack_is_not_an_ill_one(world: World) -> None:
@@ -77,6 +103,8 @@ async def test_a_paused_stack_is_not_an_ill_one(world: World) -> None:
 
 
 async def test_every_metric_is_documented_and_named_by_the_rules(world: World) -> None:
+    care = replace(world.targets[0].care, parts=dict.fromkeys(range(1, 5), NOW))
+    world.targets[0] = replace(world.targets[0], care=care)  # so that all of them are told
     text = metrics.render(await world.house.overviews.now()).decode()
     told = {
         family.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples

@@ -239,8 +239,8 @@ async def test_a_stack_shows_its_backups(world: World, client: Client) -> None:
     furnish(world)
     page = await read(client, "/stacks/nextcloud")
     assert "Runs and answers. For 3 days" in page.text
-    assert "Good 48,213 63.4 GB 212 MB 11 s Restore…" in page.text
-    assert "Does not count 3 files could not be read. 48,089" in page.text
+    assert "Good box 48,213 63.4 GB 212 MB 11 s Restore…" in page.text
+    assert "Incomplete 3 files could not be read. box 48,089" in page.text
     assert len([link for link in page.links() if "restore?snapshot=" in link]) == 8
     assert f"/stacks/nextcloud/restore?snapshot={world.snapshots[4].id}" not in page.links()
     assert page.forms() == {"/language", "/stacks/nextcloud/backup", "/stacks/nextcloud/restart"}

@@ -1,14 +1,17 @@
 """People wait for seconds: not for the line to the host, not for a host that is gone, not for what went wrong."""
 
+import contextlib
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
+from gardien.services.second_pass import BEGINS_WITHIN
 from tests.conftest import sftp_target
 from tests.world.box import Box, box, until
 from tests.world.line import Line
@@ -47,7 +50,7 @@ class Notes:
 
     def begin(self) -> int:
         """Begin a backup; when people wait, its number is returned."""
-        number = int(self.box.json("backup", "create", "notes", "--no-wait")["id"])
+        number = int(self.box.json("backup", "create", "notes", "--no-wait")["job"])
         until(lambda: self.paused, 60)
         return number
 
@@ -118,18 +121,17 @@ def test_a_slow_line_makes_nobody_wait(notes: Notes) -> None:
     (notes.srv / "paused").write_text("")  # it was saved in its pause
 
 
-def test_a_line_that_goes_dead_in_the_pause_makes_nobody_wait(notes: Notes) -> None:
+def test_a_line_that_goes_dead_in_the_pause_does_not_keep_people_waiting(notes: Notes) -> None:
     notes.takes(2)
     number = notes.begin()
     notes.line.frozen = True
     began = time.time()
-    until(lambda: not notes.paused, 30)
-    assert notes.opened - began < 4, "two seconds are the database's own"
-    until(lambda: notes.step(number) == "send", 10)
-    notes.box.gardien("job", "cancel", str(number), check=False)
+    until(lambda: not notes.paused, 60)
+    assert notes.opened - began < 2 + BEGINS_WITHIN + 3, "two seconds are the database's own"
     notes.line.frozen = False
     notes.line.cut()
-    assert notes.box.until_jobs_end()[0]["state"] in ("cancelled", "failed")
+    job = notes.box.until_jobs_end()[0]
+    assert (job["id"], job["state"], job["code"]) == (number, "failed", "target-unreachable")
 
 
 @pytest.mark.parametrize("what", ["the database", "restic", "somebody cancels", "gardien is stopped"])
@@ -143,17 +145,20 @@ def test_opened_within_a_second_of_any_failure(notes: Notes, what: str) -> None:
     assert daemon is not None
     failed = time.time()
     if what == "restic":
-        restic = [each for each in psutil.Process(daemon.pid).children() if "pass=final" in each.cmdline()]
-        assert len(restic) == 1, "it is not there, waiting"
-        restic[0].send_signal(signal.SIGKILL)
+        for _ in range(2):  # once it is tried again, with less memory
+            until(lambda: bool(_waiting(daemon.pid)), 20)
+            failed = time.time()
+            _waiting(daemon.pid)[0].send_signal(signal.SIGKILL)
+            until(lambda: not _waiting(daemon.pid), 20)
     elif what == "somebody cancels":
         notes.box.gardien("job", "cancel", str(number), "--no-wait", check=False)
         failed = time.time()
     elif what == "gardien is stopped":
         daemon.send_signal(signal.SIGTERM)
     until(lambda: not notes.paused, 30)
-    if what == "the database":
-        failed = _failed(notes, number)
+    assert notes.opened - failed < (3.0 if what in ("the database", "restic") else 1.0)
+    if what in ("the database", "restic"):
+        failed = _failed(notes, number)  # before, the database takes its two seconds, and a dead restic's lock is taken
     assert notes.opened - failed < 1.0
     if what == "gardien is stopped":
         notes.box.stop()
@@ -166,9 +171,16 @@ def test_opened_within_a_second_of_any_failure(notes: Notes, what: str) -> None:
     assert notes.box.json("backup", "list", "notes")[0]["good"]
 
 
+def _waiting(daemon: int) -> list[psutil.Process]:
+    """The restic that waits for the end of the dump."""
+    found = []
+    for each in psutil.Process(daemon).children():
+        with contextlib.suppress(psutil.Error):
+            found += [each] if "pass=final" in each.cmdline() else []
+    return found
+
+
 def _failed(notes: Notes, number: int) -> float:
     """When the journal says that a step failed."""
-    from datetime import datetime
-
     steps = notes.box.json("job", "show", str(number))["steps"]
     return datetime.fromisoformat(next(step["ended"] for step in steps if step["state"] == "failed")).timestamp()

@@ -1,8 +1,8 @@
 """Looking after repositories: what is copied, checked, let go and given back, and what is said of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from gardien.model.job import Progress
 from gardien.model.plan import Kind
 from gardien.model.snapshot import Checked
 from gardien.model.target import PARTS
-from tests.memory_house import STACK, Home, memory_house
+from tests.memory_house import STACK, Home, Targets, memory_house
+from tests.near_and_far import Pair, near_and_far
+from tests.world.box import until
 
 TIGHT = {"daily": 1, "weekly": 0, "monthly": 0, "yearly": 0, "within_days": 0, "verified": 1}
 ROOM = timedelta(minutes=16)  # what a random delay may add
@@ -62,7 +64,7 @@ async def test_a_copy_follows_each_backup_by_itself(home: Home) -> None:
 async def test_what_retention_let_go_at_the_copy_is_not_copied_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    targets = {"near": {}, "far": {"copy_of": "near", "keep": TIGHT}}
+    targets: Targets = {"near": {}, "far": {"copy_of": "near", "keep": TIGHT}}
     async with memory_house(tmp_path, monkeypatch, targets) as home:
         await home.live(days=6)
         assert len(home.there("near")) == 6
@@ -77,7 +79,7 @@ async def test_what_retention_let_go_at_the_copy_is_not_copied_again(
 async def test_what_waits_to_be_copied_stays_whatever_retention_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    targets = {"near": {"keep": TIGHT}, "far": {"copy_of": "near"}}
+    targets: Targets = {"near": {"keep": TIGHT}, "far": {"copy_of": "near"}}
     async with memory_house(tmp_path, monkeypatch, targets) as home:
         home.restic.unreachable.add("far")
         await home.live(days=5)
@@ -130,9 +132,8 @@ async def test_row_09_every_byte_is_read_within_four_weeks(home: Home, monkeypat
 
     monkeypatch.setattr(home.restic, "check", note)
     await home.live(weeks=9)
-    for target in read:
-        parts = [(number % PARTS + 1, PARTS) for number in range(9)]
-        assert read[target] == parts, target
+    for target, parts in read.items():
+        assert parts == [(number % PARTS + 1, PARTS) for number in range(9)], target
         jobs = await home.jobs("check", target)
         for former, later in pairwise(jobs):
             assert abs(later.created - former.created - timedelta(weeks=1)) <= ROOM + timedelta(hours=1)
@@ -363,3 +364,76 @@ async def test_retention_is_short_and_is_waited_for(home: Home, monkeypatch: pyt
     assert (await home.house.runner.job(second)).state == "queued"
     go.set()
     assert (await home.end(first)).state == (await home.end(second)).state == "done"
+
+
+# -- with real repositories
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with near_and_far() as made:
+        made.back_up()
+        yield made
+
+
+def test_real_retention_lets_go_what_it_said_and_prune_gives_the_room(pair: Pair) -> None:
+    box = pair.box
+    pair.back_up()
+    pair.back_up()
+    yesterday = (datetime.now(UTC) - timedelta(hours=25)).astimezone()
+    left_over = ["--tag", f"gardien,stack={STACK},pass=live", "--time", f"{yesterday:%Y-%m-%d %H:%M:%S}"]
+    pair.plain("near", "backup", "--host", "test-box", *left_over, "--", str(pair.film.parent))
+    [proposal] = box.json("backup", "forget", "near", "--dry-run")["proposals"]
+    goes = {each["id"] for each in proposal["snapshots"] if each["goes"]}
+    before, live = pair.listed("near"), pair.live("near")
+    assert len(goes) == 1
+    said = box.json("backup", "forget", "near")
+    assert "1 old backups" in said["says"]
+    gone = before - pair.listed("near")
+    assert goes < gone
+    assert gone - goes < live
+    assert len(gone) == 2, "and the first pass that was left over"
+    assert pair.good("near") == {each["id"] for each in proposal["snapshots"]} - goes
+    pair.plain("near", "forget", *pair.live("near"))  # each holds on to the same files for a day
+    room = size(pair.folders["near"])
+    assert "given back" in box.json("backup", "prune", "near")["says"]
+    assert size(pair.folders["near"]) < room - 200_000
+    assert "whole" in box.json("backup", "check", "near", "--all")["says"]
+    assert pair.target("near")["oldest_read"] is not None
+
+
+def size(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def test_a_real_backup_that_a_thief_forgot_is_missed(pair: Pair) -> None:
+    stolen = pair.back_up()
+    newest = pair.known("near")[1]["id"]
+    pair.plain("near", "forget", stolen)
+    pair.box.gardien("backup", "check", "near")
+    assert {each["id"]: each["state"] for each in pair.known("near")}[stolen] == "lost"
+    until(lambda: "lost:near" in pair.alerts(), 30)
+    assert "not there any more" in pair.alerts()["lost:near"]["says"]
+    assert pair.box.status()["severity"] == "trouble"
+    near = pair.place("near")
+    assert near["newest_good"]["id"] == newest
+    assert pair.place("far")["newest_good"]["copy_of"] == stolen, "the copy is still there, and counts"
+    pair.back_up()
+    assert pair.place("near")["newest_good"]["id"] != newest
+
+
+def test_a_real_copy_comes_back_when_what_it_was_copied_from_is_gone(pair: Pair, tmp_path: Path) -> None:
+    pair.back_up()
+    kept = pair.film.read_bytes()
+    copy = pair.known("far")[0]
+    pair.film.write_bytes(b"lost")
+    pair.folders["near"].rename(tmp_path / "stolen")
+    try:
+        refused = pair.box.gardien("restore", STACK, "--yes", check=False)
+        assert refused.returncode == 1
+        assert "our backups are not where they were" in refused.stderr
+        pair.box.gardien("restore", STACK, "--yes", "--snapshot", copy["id"])
+        assert pair.film.read_bytes() == kept
+        pair.box.until_well(STACK)
+    finally:
+        (tmp_path / "stolen").rename(pair.folders["near"])

@@ -46,8 +46,7 @@ class House:
 
     def is_well(self) -> None:
         """The application is open, nothing is held, and the next backup is good."""
-        self.box.until_well(STACK, 30)
-        assert (self.srv / "paused").read_text().strip() == ""
+        is_open(self.box)
         self.box.gardien("backup", "create", STACK)
         assert self.box.json("backup", "list", STACK)[0]["good"] is True
         assert self.locks() == []
@@ -86,6 +85,13 @@ def refused(machine: Box, *argv: str, says: str, remedy: str = "") -> str:
     return done.stderr
 
 
+def is_open(machine: Box) -> None:
+    """Nobody who uses the application is kept waiting."""
+    machine.until_well(STACK, 30)
+    paused = machine.data / STACK / "srv" / "paused"
+    assert not paused.exists() or paused.read_text().strip() == ""
+
+
 def commands(machine: Box) -> list[psutil.Process]:
     """What gardien started in this box, and what was started by it."""
     if machine.daemon is None:
@@ -97,9 +103,9 @@ def commands(machine: Box) -> list[psutil.Process]:
 
 
 @contextmanager
-def house(host: SftpHost, **settings: object) -> Iterator[House]:
-    """One that is up; `settings` are of its target."""
-    with Line(host.port) as line, box({**sftp_target(host), "port": line.port, **settings}) as machine:
+def house(host: SftpHost) -> Iterator[House]:
+    """One that is up."""
+    with Line(host.port) as line, box({**sftp_target(host), "port": line.port}) as machine:
         settle(machine)
         yield House(machine, host, line)
         machine.stop()

@@ -1,4 +1,4 @@
-"""Locks in the repository: those of the dead are taken away, those of the living are waited for, and it is said whose."""
+"""Locks in the repository: those of the dead are taken away, those of the living waited for, and it is said whose."""
 
 import random
 import signal
@@ -50,7 +50,7 @@ def test_row_01_the_daemon_killed_at_any_moment(home: House, seed: int) -> None:
 
 
 def test_row_03_a_hung_child_is_ended_before_its_lock_is(home: House) -> None:
-    """restic hangs, a second job waits for it; the daemon dies. First the hung one is ended, then its lock taken away."""
+    """restic hangs, a second job waits for it; the daemon dies. First the hung one is ended, then its lock goes."""
     home.slow()
     home.weigh(12)
     home.box.gardien("backup", "create", STACK, "--no-wait")

@@ -174,7 +174,9 @@ def test_threat_21_a_certificate_of_another_authority(tmp_path: Path) -> None:
         host.new_certificate()
         host.certificate.write_text(known)  # what the house was told to trust
         before = host.log.stat().st_size
-        refused(machine, "backup", "create", STACK, says="does not show the certificate it should", remedy="Nothing was")
+        refused(
+            machine, "backup", "create", STACK, says="does not show the certificate it should", remedy="Nothing was"
+        )
         heard = host.log.read_bytes()[before:].decode()
         assert "GET" not in heard
         assert "POST" not in heard

@@ -36,8 +36,22 @@ ODD_NAMES = (
 MODES = (0o644, 0o600, 0o640, 0o755, 0o400, 0o000, 0o4755, 0o2750, 0o1777)
 OWNERS = ((33, 33), (0, 0), (1000, 1000), (33, 0), (65534, 65534))
 # What a running application writes itself: whether it is paused, what it works out anew at a start.
-RESTLESS = ("nextcloud/html/config/config.php", "nextcloud/html/nextcloud-init-sync.lock")
-ONLY_THERE = ("nextcloud/html/config", "nextcloud/html/data")  # folders whose times such files, and logs, change
+RESTLESS = (
+    "gateway/config/Caddyfile*",
+    "nextcloud/html/config/config.php",
+    "nextcloud/html/nextcloud-init-sync.lock",
+)
+# Whose times change at a start: written again with what they held, or because of what is not compared in them.
+TOUCHED = (
+    "gateway/data/caddy",
+    "nextcloud/html/config",
+    "nextcloud/html/data",
+    "nextcloud/html/data/files_external",
+    "nextcloud/html/data/files_external/rootcerts.crt",
+    "cryptpad/block/placeholder.txt",
+    "jitsi/prosody/data",
+    "forms/upload/surveys",
+)
 SHIPPED = Path(__file__).parents[2] / "compose"
 
 
@@ -121,7 +135,7 @@ def _entries(data: Path, stack: str, save: Sequence[str], without: Sequence[str]
                 path = Path(folder, name)
                 inside = str(path.relative_to(data))
                 if not any(fnmatch(inside, each) or fnmatch(inside, f"{each}/*") for each in without):
-                    yield inside, _entry(path, timed=inside not in ONLY_THERE)
+                    yield inside, _entry(path, timed=inside not in TOUCHED)
     for path in (data / stack / ".gardien" / "compose").rglob("*"):
         yield str(path.relative_to(data)), _entry(path, timed=False)
 

@@ -177,6 +177,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]*\Z": N_("Write a file name of small letters, digits and . _ -"),
     r"^[a-z0-9][a-z0-9_-]*:[1-9][0-9]{0,4}\Z": N_("Write a service and its port, such as app:80."),
     r"^/[A-Za-z0-9._~/-]*\Z": N_("Write a path that begins with /, of letters, digits and . _ ~ / -"),
+    r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z": N_("Write the end of a host name in small letters, such as storage.example."),
     r"^\d+:\d+\Z": N_("Write two numbers, user:group, such as 33:33."),
     r"^0[0-7]{3}\Z": N_('Write four octal digits in quotes, such as "0755".'),
 }

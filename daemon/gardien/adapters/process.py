@@ -32,7 +32,9 @@ _CHUNK = 1 << 16
 _GRACE = 10.0  # seconds after SIGINT, and again after SIGTERM
 _LAST_WORDS = 2.0  # seconds to empty the pipes after its end
 _LOOK = 0.05  # seconds between two looks at what is still alive
-_EXPENDABLE = 800  # of 1000: what the kernel ends first when memory runs out; a database has 0
+# 1000: what the kernel ends first when memory runs out, however big a database is. Said before the command begins: it
+# may take all there is in the moment in which we would say it from outside.
+_EXPENDABLE = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$0" "$@"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ async def run(
             stdin, stdout = await surely(asyncio.to_thread(_prepare, record, input_, output, files))
             transport, child = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Child(on_line, on_complaint),
+                *(_EXPENDABLE if expendable else ()),
                 *argv,
                 stdin=stdin,
                 stdout=stdout,
@@ -127,8 +130,6 @@ async def run(
             for file in files:
                 os.close(file)
         try:
-            if expendable:
-                await asyncio.to_thread(_expend, transport.get_pid())
             reason = await child.over(timeout, silence, token)
             session = transport.get_pid() if reason is None else None
         finally:
@@ -141,7 +142,7 @@ async def run(
         await surely(_sweep({token}, session))
         await surely(asyncio.to_thread(record.unlink, missing_ok=True))
     if reason is None and outcome.code not in ok:
-        reason = "code"
+        reason = "missing" if expendable and outcome.code in {126, 127} else "code"
     if reason is not None:
         raise Ended(reason, Path(argv[0]).name, outcome)
     if output is not None:
@@ -329,11 +330,6 @@ def _prepare(record: Path, input_: Path | None, output: Path | None, files: list
         os.fchmod(stdout, 0o600)
     record.touch(0o600)
     return stdin, stdout
-
-
-def _expend(pid: int) -> None:
-    with suppress(OSError):  # it may be over already; and a container may not let us say it
-        Path(f"/proc/{pid}/oom_score_adj").write_text(str(_EXPENDABLE))
 
 
 def _sync(path: Path) -> None:

@@ -109,7 +109,8 @@ class ResticCli:
         `at`: the snapshot's time, to the second, where this machine's clock is not to be believed.
 
         With `begin` the repository is opened at once, which takes most of a second, and `opened` called; reading begins
-        when `begin` is done. Who asks for `opened` is in a hurry: `progress` then comes many times a second.
+        when `begin` is done. Who asks for `opened` is in a hurry: `progress` then comes many times a second, and once
+        reading began it is not tried again, since what would be read later is something else.
 
         Raises Incomplete, before anything is sent, if the folder is not there: restic itself would call that a success.
         """
@@ -134,9 +135,18 @@ class ResticCli:
             if message.get("message_type") == "error":
                 missed[str(message.get("item", ""))] = None
 
-        def anew() -> None:
+        begun = False
+
+        async def begins() -> None:
+            nonlocal begun
+            assert begin is not None
+            await begin
+            begun = True
+
+        def again() -> bool:
             missed.clear()
             summary.clear()
+            return opened is None or not begun
 
         gate = Gate(self._calls.folder) if begin is not None else None
         args = save_args(
@@ -155,13 +165,13 @@ class ResticCli:
             on_complaint=complain,
             patient=True,
             persistent=persistent,
-            anew=anew,
+            again=again,
             zone="UTC" if at is not None else None,
             often=opened is not None,
             kib_per_second=kib_per_second,
             ok=(0, 3),
         )
-        outcome = await (call if gate is None or begin is None else gate.held(call, begin, opened))
+        outcome = await (call if gate is None else gate.held(call, begins(), opened))
         if not summary.get("snapshot_id"):
             raise Incomplete(
                 N_("restic did not say that it made a snapshot at the target {target}"),

@@ -86,14 +86,14 @@ class Calls:
         snapshot: str = "",
         to: Path | None = None,
         persistent: bool = False,
-        anew: Callable[[], None] | None = None,
+        again: Callable[[], bool] | None = None,
         **how: Any,
     ) -> Outcome:
         """Run a command on a repository; its failure is one of our errors. A lock is looked into once.
 
         `persistent`: over a line that is cut it is tried again and again, from where it was: what was sent is there.
         If it is not, only a host that turns us away is asked again, and not for long. What died for want of memory is
-        tried once more with less of it. `anew` is called before each further try.
+        tried once more with less of it. `again` is asked before each further try whether there may be one.
         """
         tries, lean, killed = 0, False, False
         while True:
@@ -115,14 +115,14 @@ class Calls:
                     if tries >= len(pauses):
                         raise error from ended
                     pause, tries = pauses[tries], tries + 1
+                if again is not None and not again():
+                    raise error from ended
                 log.warning("%s; trying again in %g s", error, pause)
             else:
                 if killed:
                     await self._heal(target, how.get("source"))
                 return outcome
             await asyncio.sleep(pause)
-            if anew is not None:
-                anew()
 
     async def _past_a_lock(self, target: str, args: Sequence[str], **how: Any) -> Outcome:
         try:

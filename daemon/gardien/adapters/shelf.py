@@ -12,14 +12,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import RootModel
 from ruamel.yaml import YAML
 
 from gardien.adapters.document import Document, read, validate
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import BackupRecipe, Manifest, Text
-from gardien.model.settings import NAME, Settings, Target
+from gardien.model.settings import NAME, Closed, Settings, Target
 from gardien.model.stack import Chosen, Recipe
 from gardien.rules import composefile, house_settings, manifest
 from gardien.rules.composefile import FILES, OVERRIDES
@@ -73,8 +72,15 @@ def load_settings(path: Path) -> Settings:
     return merged
 
 
-class _TargetFile(RootModel[Target]):
-    """One target in a file of its own."""
+class _TargetFile(Closed):
+    """One target in a file of its own; nobody writes the key."""
+
+    target: Target
+
+
+def _target_of(document: Document) -> Target:
+    """Raises `Faults`."""
+    return validate(_TargetFile, replace(document, data={"target": document.data})).target
 
 
 def _targets_in(folder: Path) -> tuple[dict[str, Document], dict[str, Target]]:
@@ -88,7 +94,7 @@ def _targets_in(folder: Path) -> tuple[dict[str, Document], dict[str, Target]]:
                 says = Words.of(N_("{name} cannot be a name here"), name=file.stem)
                 raise Faults([Fault((), says, Words.of(N_("Rename it.")), file, 1)])
             document = read(file.read_text("utf-8"), file)
-            targets[file.stem] = validate(_TargetFile, document).root
+            targets[file.stem] = _target_of(document)
             files[file.stem] = document
         except Faults as error:
             faults += error.faults
@@ -203,7 +209,7 @@ class FileShelf:
         """The target that somebody described. Raises `Faults` with all that is wrong with it, which know no file."""
         try:
             text = _yaml(dict(fields))
-            return (await asyncio.to_thread(validate, _TargetFile, read(text, self._targets))).root
+            return await asyncio.to_thread(lambda: _target_of(read(text, self._targets)))
         except Faults as error:
             raise Faults(replace(fault, file=None, line=0) for fault in error.faults) from None
 
@@ -292,6 +298,7 @@ def _yaml(data: object) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.allow_unicode = True
+    yaml.width = 10_000  # a key stays on its line
     yaml.dump(data, text)
     return text.getvalue()
 

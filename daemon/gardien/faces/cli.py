@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +12,6 @@ from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
-
-if TYPE_CHECKING:
-    from gardien.faces.terminal import Terminal
 
 SETTINGS = "/etc/gardien/gardien.yaml"
 

@@ -75,6 +75,8 @@ def add(
     **texts: str | None,
 ) -> None:
     """Set up a place for backups, step by step, and try it; what is missing is asked."""
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
     said = given(pairs, file)
     presets = {each["name"]: each for each in session.daemon.get("presets")["presets"]}
     chosen = preset or _choose(session, presets)
@@ -89,15 +91,15 @@ def add(
     }
     draft = _agreed(session, wish, said, asked)
     if dry_run:
-        session.show(draft, lambda terminal: _draft(terminal, draft))
+        session.show(draft, lambda terminal: terminal_targets.draft_of(terminal, draft))
         return
     _confirmed(session, wish, draft)
     wish["login"] = _login(session, login, asked["login"] if asked else [])
     with said.located():
         made = session.daemon.post("targets", **wish, values=said.values)
-    while session.listens and _key_is_missing(made):
-        _results(session.terminal, made)
-        _show_key(session.terminal, made)
+    while session.listens and terminal_targets.key_is_missing(made):
+        terminal_targets.results(session.terminal, made)
+        terminal_targets.show_key(session.terminal, made)
         if not session.ask(session.terminal.tr(N_("Is the key there now? Try again?"))):
             break
         made = session.daemon.post("targets", target, "test")
@@ -108,16 +110,20 @@ def add(
 @answers
 def list_targets(session: Session) -> None:
     """Where the backups go: who runs it, whether it is ready, what was saved there last."""
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
     targets = session.daemon.get("targets")["targets"]
-    session.show(targets, lambda terminal: _targets(terminal, targets))
+    session.show(targets, lambda terminal: terminal_targets.targets_of(terminal, targets))
 
 
 @target.command()
 @answers
 def presets(session: Session) -> None:
     """The places for backups that gardien knows, and what each asks."""
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
     found = session.daemon.get("presets")["presets"]
-    session.show(found, lambda terminal: _presets(terminal, found))
+    session.show(found, lambda terminal: terminal_targets.presets_of(terminal, found))
 
 
 @target.command()
@@ -139,13 +145,15 @@ def test(session: Session, *, target: str, login: Path | None, passphrase: Path 
 @answers
 def init(session: Session, target: str) -> None:
     """Make the encrypted repository and its passphrase, once; or find the repository that is there."""
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
     made = session.daemon.post("targets", target, "init")
 
     def look(terminal: "Terminal") -> None:
         terminal.say(
             N_("The target {name} is ready: repository {repository}."), name=target, repository=made["repository"][:10]
         )
-        _keep_passphrase(terminal, made)
+        terminal_targets.keep_passphrase(terminal, made)
 
     session.show(made, look)
 
@@ -184,7 +192,9 @@ def _choose(session: Session, presets: Mapping[str, Data]) -> str:
             N_("nobody has said whose place it is"),
             N_("Add --preset; `gardien target presets` lists those that gardien knows."),
         )
-    _presets(session.terminal, list(presets.values()))
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
+    terminal_targets.presets_of(session.terminal, list(presets.values()))
     return str(click.prompt("\n" + session.terminal.tr(N_("Which one?")), type=click.Choice(list(presets))))
 
 
@@ -245,7 +255,8 @@ def _confirmed(session: Session, wish: Data, draft: Data) -> None:
         click.secho(f"! {draft['operator']['says']}", fg="yellow")
         terminal.say(
             N_(
-                "A law from outside Europe reaches what is saved there. If you accept that, type this sentence; else nothing:"
+                "A law from outside Europe reaches what is saved there. If you accept that, type this sentence, else "
+                "nothing:"
             )
         )
         click.echo(f"  {draft['sentence']}")
@@ -309,127 +320,10 @@ def _limit(text: str) -> tuple[str, str]:
     return hours.strip(), f"{number} {speed.strip()[len(number) :].strip()}"
 
 
-# -- how it looks
-
-
 def _told(session: Session, made: Data) -> None:
     """The result of a trial; exits 1 if something failed."""
-    session.show(made, lambda terminal: _trial(terminal, made))
+    from gardien.faces import terminal_targets  # noqa: PLC0415
+
+    session.show(made, lambda terminal: terminal_targets.trial(terminal, made))
     if not made["ok"]:
         raise SystemExit(1)
-
-
-def _trial(terminal: "Terminal", made: Data) -> None:
-    if made["passphrase_file"]:
-        _keep_passphrase(terminal, made)
-    _results(terminal, made)
-    if _key_is_missing(made):
-        _show_key(terminal, made)
-    if made["ok"]:
-        terminal.say(N_("The target {name} is ready."), name=made["name"])
-    else:
-        terminal.say(
-            N_("The target {name} is on the list, and not ready. Once that is mended: `gardien target test {name}`"),
-            name=made["name"],
-        )
-
-
-def _results(terminal: "Terminal", made: Data) -> None:
-    from gardien.faces.terminal import sentence  # noqa: PLC0415
-
-    for stage in made["stages"]:
-        mark, colour = _MARKS[stage["state"]]
-        click.echo(f"{click.style(mark, fg=colour)}  {sentence(stage['says'])}")
-        if stage["remedy"]:
-            click.echo(f"    {sentence(stage['remedy'])}")
-
-
-_MARKS = {"good": ("ok", "green"), "warning": ("! ", "yellow"), "failed": ("!!", "red"), "skipped": ("--", None)}
-
-
-def _key_is_missing(made: Data) -> bool:
-    return bool(made["public_key"]) and any(
-        stage["name"] == "reach" and stage["code"] == "target-refuses" for stage in made["stages"]
-    )
-
-
-def _show_key(terminal: "Terminal", made: Data) -> None:
-    click.echo()
-    click.echo(made["click"])
-    terminal.say(N_("gardien’s public key, which the host is to know:"))
-    click.echo(f"\n{made['public_key']}\n")
-
-
-def _keep_passphrase(terminal: "Terminal", made: Data) -> None:
-    terminal.say(
-        N_("Its passphrase is in {file}. Keep a copy outside this house: without it the backups cannot be read."),
-        file=made["passphrase_file"],
-    )
-
-
-def _draft(terminal: "Terminal", draft: Data) -> None:
-    from gardien.faces.terminal import sentence, table  # noqa: PLC0415
-
-    click.secho(draft["name"], bold=True)
-    table([(f"  {name}", str(value)) for name, value in draft["target"].items()], head=False)
-    click.echo(sentence(draft["operator"]["says"]))
-    if draft["sentence"]:
-        terminal.say(N_("It asks for these words: {sentence}"), sentence=draft["sentence"])
-    for number, step in enumerate(draft["steps"], 1):
-        click.echo(f"{number:>2}. {step}")
-
-
-def _presets(terminal: "Terminal", presets: list[Data]) -> None:
-    from gardien.faces.terminal import table  # noqa: PLC0415
-
-    head = [terminal.tr(text) for text in (N_("Preset"), N_("What it is"), N_("Operator"), N_("Asks for"))]
-    rows = []
-    for each in presets:
-        who = f"{each['operator']['name']} ({each['operator']['country']})" if each["operator"] else ""
-        asks = [*(["region"] if each["regions"] else []), *(ask["name"] for ask in each["asks"])]
-        rows.append([each["name"], each["title"], who, ", ".join(asks)])
-    table([head, *rows])
-
-
-def _targets(terminal: "Terminal", targets: list[Data]) -> None:
-    from gardien.faces.terminal import sentence, table  # noqa: PLC0415
-
-    if not targets:
-        terminal.say(N_("No place for backups is set up yet. `gardien target add NAME` sets one up."))
-    for number, each in enumerate(targets):
-        click.echo("\n" if number else "", nl=False)
-        click.secho(f"{each['name']}: {each['kind']}, {each['address']}", bold=True)
-        foreign = each["operator"]["european"] is False
-        click.secho(
-            f"  {'! ' if foreign else ''}{sentence(each['operator']['says'])}", fg="yellow" if foreign else None
-        )
-        ready = (
-            terminal.tr(N_("ready"))
-            if each["ready"]
-            else terminal.tr(N_("not ready: `gardien target test {name}`"), **each)
-        )
-        saved = [f"{stack} {terminal.date(when)}" for stack, when in each["newest_good"].items()]
-        rows = [
-            (terminal.tr(N_("State")), ready),
-            (terminal.tr(N_("Copy of")), each["copy_of"] or ""),
-            (terminal.tr(N_("Old backups")), terminal.tr(_deletion(each))),
-            (terminal.tr(N_("Newest good backup")), ", ".join(saved)),
-            (terminal.tr(N_("Next backup")), terminal.date(each["next_run"])),
-            (terminal.tr(N_("Last check")), _checked(terminal, each)),
-        ]
-        table([(f"  {name}", value) for name, value in rows if value], head=False)
-
-
-def _deletion(target: Data) -> str:
-    if target["can_delete"] is False:
-        return N_("cannot be deleted from here")
-    if target["append_only"]:
-        return N_("are never deleted from here (append_only)")
-    return N_("can be deleted by whoever takes over this machine") if target["can_delete"] else N_("not found out yet")
-
-
-def _checked(terminal: "Terminal", target: Data) -> str:
-    if not target["checked"]:
-        return ""
-    state = N_("damaged: {count} faults") if target["problems"] else N_("whole")
-    return f"{terminal.date(target['checked'])}, {terminal.tr(state, count=len(target['problems']))}"

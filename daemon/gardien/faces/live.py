@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gardien.errors import GardienError
-from gardien.faces import auth, pages
+from gardien.faces import auth, backup_pages, pages, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import prose
 from gardien.model.overview import JobView
@@ -78,11 +78,14 @@ async def _home(request: web.Request) -> list[Piece]:
 async def _stack(request: web.Request, name: str) -> list[Piece]:
     shown = await pages.look(request)
     stack = shown.stack(name)
-    context = {**shown.context(), "stack": stack, "snapshots": await request.app[HOUSE].backups.list(name)}
-    return [
-        _piece(request, f"stack-{name}", "stack_live.html", context),
-        *_moving(request, (view for view in shown.overview.jobs if view.job.plan.subject == name), context),
-    ]
+    context = {**shown.context(), "stack": stack, "rows": await pages.saved_rows(request, shown, stack)}
+    jobs = (view for view in shown.overview.jobs if present.stack_of(view.job) == name)
+    return [_piece(request, f"stack-{name}", "stack_live.html", context), *_moving(request, jobs, context)]
+
+
+async def _backups(request: web.Request) -> list[Piece]:
+    shown, context = await backup_pages.look_at_backups(request)
+    return [_piece(request, "backups", "backups_live.html", context), *_moving(request, shown.overview.jobs, context)]
 
 
 async def _job(request: web.Request, number: int) -> list[Piece]:
@@ -93,6 +96,8 @@ async def _job(request: web.Request, number: int) -> list[Piece]:
 def _draw(request: web.Request) -> Draw:
     """What the page that asks wants to hear of."""
     stack, job = request.query.get("stack"), request.query.get("job", "")
+    if "backups" in request.query:
+        return lambda: _backups(request)
     if stack is not None:
         return lambda: _stack(request, stack)
     if re.fullmatch(r"\d{1,9}", job):

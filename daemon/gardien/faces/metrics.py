@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gardien import __version__
+from gardien.faces import present
 from gardien.model.health import Health, Severity
 from gardien.model.overview import Overview
 from gardien.services.house import House
@@ -32,6 +33,7 @@ class _Overview(Collector):
         yield gauge("gardien_build_info", "The version that runs; always 1.", ["version"], [([__version__], 1)])
         yield from self._stacks()
         yield from self._backups()
+        yield from self._targets()
         for name, says, values in (
             ("gardien_disk_size_bytes", "Size of a file system.", [([disk.path], disk.total) for disk in seen.disks]),
             ("gardien_disk_free_bytes", "Room left on it.", [([disk.path], disk.free) for disk in seen.disks]),
@@ -74,11 +76,18 @@ class _Overview(Collector):
     def _backups(self) -> Iterator[Metric]:
         stacks = self._overview.stacks
         good = [(stack.name, stack.newest_good) for stack in stacks if stack.newest_good]
+        places = [(stack.name, place) for stack in stacks for place in stack.places]
         yield gauge(
             "gardien_backup_last_success_timestamp_seconds",
             "When the newest backup that counts was taken.",
             ["stack", "target"],
-            [([name, snapshot.target], snapshot.taken.timestamp()) for name, snapshot in good],
+            [([n, place.target], s.taken.timestamp()) for n, place in places for s in [place.newest_good] if s],
+        )
+        yield gauge(
+            "gardien_backup_missed",
+            "How many times in the last two weeks brought no good backup.",
+            ["stack", "target"],
+            [([name, place.target], len(place.missed)) for name, place in places],
         )
         for name, says, values in (
             (
@@ -93,23 +102,50 @@ class _Overview(Collector):
         ):
             yield gauge(f"gardien_backup_{name}", says, ["stack"], [([stack], value) for stack, value in values])
 
+    def _targets(self) -> Iterator[Metric]:
+        cares = [(target.name, target.care) for target in self._overview.targets]
+        for name, says, moments in (
+            ("check", "When it was last looked whether the backups are whole.", [(n, c.checked) for n, c in cares]),
+            (
+                "oldest_read",
+                "Since then every byte at the target was read once.",
+                [(n, c.oldest_read) for n, c in cares],
+            ),
+            ("retention", "When retention was last free to do its work.", [(n, c.forgot) for n, c in cares]),
+        ):
+            yield gauge(
+                f"gardien_target_{name}_timestamp_seconds",
+                says,
+                ["target"],
+                [([target], at.timestamp()) for target, at in moments if at is not None],
+            )
+        for name, says, values in (
+            ("ready", "1 if it holds our repository.", [(each.name, each.ready) for each in self._overview.targets]),
+            ("check_ok", "1 if the last check found nothing.", [(n, not c.problems) for n, c in cares if c.checked]),
+            ("lost_backups", "Backups that were there and are not any more.", [(n, c.lost) for n, c in cares]),
+        ):
+            yield gauge(f"gardien_target_{name}", says, ["target"], [([target], value) for target, value in values])
+
     def _jobs(self) -> Iterator[Metric]:
         jobs = [view.job for view in self._overview.jobs]
         waiting = sum(job.state == "queued" for job in jobs)
         yield gauge("gardien_jobs_running", "Jobs under way.", [], [([], len(jobs) - waiting)])
         yield gauge("gardien_jobs_waiting", "Jobs that wait for their turn.", [], [([], waiting)])
-        last = {(job.plan.kind, job.plan.subject): job for job in reversed(self._overview.recent)}
+        last = {
+            (job.plan.kind, present.stack_of(job) or "", present.target_of(job) or ""): job
+            for job in reversed(self._overview.recent)
+        }
         yield gauge(
             "gardien_job_last_success",
             "1 if the last job of this kind was done, 0 if it failed or was cancelled; of the recent jobs only.",
-            ["kind", "stack"],
-            [([kind, stack], job.state == "done") for (kind, stack), job in last.items()],
+            ["kind", "stack", "target"],
+            [([*about], job.state == "done") for about, job in last.items()],
         )
         yield gauge(
             "gardien_job_last_end_timestamp_seconds",
             "When the last job of this kind ended; of the recent jobs only.",
-            ["kind", "stack"],
-            [([kind, stack], job.ended.timestamp()) for (kind, stack), job in last.items() if job.ended],
+            ["kind", "stack", "target"],
+            [([*about], job.ended.timestamp()) for about, job in last.items() if job.ended],
         )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from gardien.errors import NotFound
-from gardien.faces import auth, present
+from gardien.faces import auth, history, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import LANGUAGE_COOKIE
 from gardien.model.overview import JobView, Overview, StackView
@@ -16,6 +16,7 @@ from gardien.words import N_
 
 STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not believed
 RECENT = 5
+SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
 
 STACK = r"/stacks/{name:[a-z][a-z0-9-]{0,30}}"
@@ -38,7 +39,8 @@ class Shown:
     @property
     def working(self) -> Mapping[str, JobView]:
         """The first job under way, or waiting, for each stack."""
-        return {view.job.plan.subject: view for view in reversed(self.overview.jobs)}
+        jobs = [(present.stack_of(view.job), view) for view in reversed(self.overview.jobs)]
+        return {name: view for name, view in jobs if name is not None}
 
     @property
     def stale(self) -> bool:
@@ -87,16 +89,15 @@ async def stack_page(request: web.Request) -> web.Response:
     """One stack: how it is, its backups, and what can be done with it."""
     shown = await look(request)
     stack = shown.stack(request.match_info["name"])
-    snapshots = await request.app[HOUSE].backups.list(stack.name)
+    rows = await saved_rows(request, shown, stack)
     busy = stack.name in shown.working
-    return request.app[SCREEN].page(
-        request, "stack.html", **shown.context(), stack=stack, snapshots=snapshots, busy=busy
-    )
+    return request.app[SCREEN].page(request, "stack.html", **shown.context(), stack=stack, rows=rows, busy=busy)
 
 
-async def back_up(request: web.Request) -> web.Response:
-    """Start a backup."""
-    raise to_job(await request.app[HOUSE].backups.create(request.match_info["name"]))
+async def saved_rows(request: web.Request, shown: Shown, stack: StackView) -> list[history.Row]:
+    """The newest backups of a stack, what was missed between them, what is under way."""
+    snapshots = await request.app[HOUSE].backups.list(stack.name, most=SHOWN)
+    return history.rows(stack.name, stack.places, snapshots, shown.overview.jobs)
 
 
 async def start(request: web.Request) -> web.Response:
@@ -228,7 +229,6 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/", home),
         web.get(STACK, stack_page),
-        web.post(STACK + "/backup", back_up),
         web.post(STACK + "/start", start),
         web.get(STACK + "/stop", stop_page),
         web.post(STACK + "/stop", stop),

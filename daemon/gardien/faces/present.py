@@ -4,7 +4,7 @@ import hashlib
 import io
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -205,6 +205,11 @@ def job_title(job: Job, language: str, titles: Mapping[str, str] | None = None) 
     return translate(JOB_KIND[kind], language, stack=(titles or {}).get(subject, subject))
 
 
+def stack_of(job: Job) -> str | None:
+    """The stack that a job is about; None for one that looks after a target."""
+    return None if job.plan.kind in OF_TARGETS else job.plan.subject
+
+
 def target_of(job: Job) -> str | None:
     """The target that a job is about, or that it needs."""
     if job.plan.kind in OF_TARGETS:
@@ -289,6 +294,17 @@ def age(then: datetime, now: datetime, language: str) -> str:
     if timedelta(seconds=-5) <= gone < timedelta(seconds=5):
         return translate(N_("just now"), language)
     return format_timedelta(-gone, threshold=2, add_direction=True, locale=language)
+
+
+def weekday(day: date, language: str) -> str:
+    """A day of the week in two or three letters: `Mo`, `lun.`."""
+    return str(Locale.parse(language).days["format"]["abbreviated"][day.weekday()])
+
+
+def full_day(day: date, language: str) -> str:
+    """`Monday 2 March`, `lundi 2 mars`."""
+    name = Locale.parse(language).days["format"]["wide"][day.weekday()]
+    return f"{name} {_date(datetime.combine(day, time()), 'd MMMM', language)}"
 
 
 def clock(then: datetime, language: str) -> str:

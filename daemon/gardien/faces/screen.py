@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from gardien.faces import present
+from gardien.faces import history, present
 from gardien.words import Words
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,22 @@ class Screen:
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.install_gettext_translations(present.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-        for name in ("age", "duration", "left", "number", "percent", "sentence", "size", "span", "speed", "when"):
+        for name in (
+            "age",
+            "clock",
+            "day",
+            "duration",
+            "full_day",
+            "left",
+            "number",
+            "percent",
+            "sentence",
+            "size",
+            "span",
+            "speed",
+            "weekday",
+            "when",
+        ):
             environment.filters[name] = partial(getattr(present, name), language=language)
         environment.filters["tr"] = partial(present.translate, language=language)
         environment.filters["prose"] = partial(prose, language=language)
@@ -118,6 +133,10 @@ class Screen:
             SEVERITY=present.SEVERITY,
             JOB_STATE=present.JOB_STATE,
             STEP_STATE=present.STEP_STATE,
+            STANDING=present.STANDING,
+            stack_of=present.stack_of,
+            target_of=present.target_of,
+            unmade=history.unmade,
         )
         for part in ("icons.html", "parts.html"):
             shapes = environment.get_template(part).module

@@ -16,7 +16,7 @@ from aiohttp_session import session_middleware
 from yarl import URL
 
 from gardien.errors import BadInput, GardienError, PortTaken, unexpected
-from gardien.faces import api, auth, live, metrics, pages, stack_pages, wire
+from gardien.faces import api, auth, backup_pages, live, metrics, pages, stack_pages, wire
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import Screen
@@ -164,7 +164,15 @@ def make_app(house: House) -> web.Application:
     app[SCREEN] = Screen(house.settings.language)
     app.on_response_prepare.append(_headers)
     live.prepare(app)
-    for routes in (auth.routes(), pages.routes(), stack_pages.routes(), live.routes(), api.routes(house)):
+    doors = (
+        auth.routes(),
+        pages.routes(),
+        stack_pages.routes(),
+        backup_pages.routes(),
+        live.routes(),
+        api.routes(house),
+    )
+    for routes in doors:
         app.add_routes(routes)
     app.add_routes(metrics.routes(house))
     return app

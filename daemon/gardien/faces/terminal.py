@@ -128,8 +128,8 @@ class Terminal:
             saved = click.style(self.tr(N_("not backed up yet")), fg="yellow")
         else:
             saved = self.ago(good["taken"], now) if good else self.tr(N_("none yet"))
-        if stack["late"]:
-            saved += " " + click.style(self.tr(N_("(late)")), fg="red")
+        for text in _troubles(stack):
+            saved += " " + click.style(self.tr(text), fg="red")
         state = click.style(health["state"], fg=HEALTH_COLOURS.get(health["health"]))
         return (stack["name"], state, saved)
 
@@ -303,6 +303,20 @@ class Terminal:
             if left := present.left(progress["seconds_left"], self.language):
                 parts.append(left)
         return "  ".join(parts)
+
+
+def _troubles(stack: Data) -> list[str]:
+    """What is not as it should be with the backups of a stack, in a word for each."""
+    newest, good = stack["newest"], stack["newest_good"]
+    found = [N_("(late)")] if stack["late"] else []
+    if newest and not newest["good"] and (not good or newest["taken"] > good["taken"]):
+        found.append(N_("(the newest one is incomplete)"))
+    for place in stack["places"]:
+        there = place["newest_good"]
+        if place["missed"] and (not there or place["missed"][0] > there["taken"]):
+            found.append(N_("(missed)"))
+            break
+    return found
 
 
 def sentence(text: str) -> str:

@@ -206,7 +206,7 @@ def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[st
     return {
         "id": job.id,
         "kind": job.plan.kind,
-        "stack": None if job.plan.kind in present.OF_TARGETS else job.plan.subject,
+        "stack": present.stack_of(job),
         "target": present.target_of(job),
         "title": present.job_title(job, language, titles),
         "state": job.state,

@@ -36,6 +36,22 @@ class Care:
         """Since then every byte was read once; None: not all of them were, ever."""
         return min(self.parts.values()) if len(self.parts) == PARTS else None
 
+    def until(self, now: datetime) -> "Care":
+        """Without what was done after `now`: the clock was wrong then."""
+
+        def done(moment: datetime | None) -> datetime | None:
+            return None if moment is None or moment > now else moment
+
+        return replace(
+            self,
+            ready=done(self.ready),
+            checked=done(self.checked),
+            parts={part: when for part, when in self.parts.items() if when <= now},
+            forgot=done(self.forgot),
+            ruled=done(self.ruled),
+            pruned=done(self.pruned),
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {
             "ready": _text(self.ready),

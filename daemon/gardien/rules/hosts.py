@@ -87,7 +87,7 @@ def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
     if faults:
         raise Faults(faults)
     filled: dict[str, str] = {**{name: text.format_map(said) for name, text in preset.given.items()}, **said}
-    if region is not None and region.endpoint is not None:
+    if region is not None and region.endpoint is not None and "endpoint" not in answers:
         filled |= {"endpoint": region.endpoint, "region": region.region or said["region"]}
     if preset.kind != "s3":
         filled.pop("region", None)

@@ -1,11 +1,13 @@
 """Where a target is, and where none may lead: to the addresses at which a cloud hands out its machines' own keys."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+import re
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from gardien.model.settings import LocalTarget, RestTarget, S3Target, SftpTarget, Target
 
 _METADATA_NAMES = ("metadata.google.internal", "instance-data.ec2.internal")
+_NAT64 = IPv6Network("64:ff9b::/96")  # IPv4 addresses, as IPv6-only networks write them
 _METADATA = frozenset(map(ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")))
 
 
@@ -17,10 +19,15 @@ def host_of(target: Target) -> str | None:
         case SftpTarget():
             host = target.host
         case S3Target():
-            host = urlsplit(target.endpoint).hostname or ""
+            host = _host_in(target.endpoint)
         case RestTarget():
-            host = urlsplit(target.url).hostname or ""
+            host = _host_in(target.url)
     return host.strip("[]").rstrip(".").lower()
+
+
+def _host_in(url: str) -> str:
+    place = urlsplit(url).netloc
+    return place.partition("]")[0] if place.startswith("[") else re.sub(r":\d*$", "", place)
 
 
 def address_of(target: Target) -> str:
@@ -44,7 +51,8 @@ def forbidden(host: str) -> bool:
     try:
         address: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
     except ValueError:
-        return False  # a name: what it resolves to is asked for
+        return ":" in host  # a name: what it resolves to is asked for. An address without its brackets is none
     if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+        inner = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        address = address.ipv4_mapped or address.sixtofour or inner or address
     return address.is_link_local or address.is_unspecified or address.is_multicast or address in _METADATA

@@ -41,9 +41,12 @@ def cron(at: str) -> str:
 
 
 def following(at: str, after: datetime, zone: ZoneInfo) -> datetime:
-    """The next time `at` (words or cron, by the local clock) comes; once on the nights when the clock is moved."""
+    """The next time `at` (words or cron, by the local clock) comes; once on the nights when the clock is moved.
+
+    In UTC: what is added to a local time, or the way between two of them, is an hour off on such a night.
+    """
     found: datetime = next(CronSim(cron(at), after.astimezone(zone)))
-    return found
+    return found.astimezone(UTC)
 
 
 def late(newest_good: datetime | None, since: datetime | None, now: datetime, allowed: timedelta) -> bool:

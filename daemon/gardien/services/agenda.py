@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from gardien.model.job import Job
 from gardien.model.plan import Kind
 from gardien.model.stack import Stack
 from gardien.rules import agenda, schedule
 from gardien.services.care import care_of, deletes_note, ready_since, repository_note, uncopied
+from gardien.services.clock import ahead
 from gardien.services.ports import World
 from gardien.services.stacks import Stacks, added_note
 
@@ -65,7 +67,7 @@ class Agenda:
         ready = await ready_since(self._world, target)
         if stack.chosen.wanted != "running" or ready is None:
             return []
-        runs = await self._world.store.jobs(kind="backup", subject=stack.name, most=RUNS * 4)
+        runs = await self._runs("backup", stack.name, RUNS * 4)
         runs = [job for job in runs if job.plan.facts["target"] == target]
         since = max(ready, await added(self._world, stack.name) or ready)
         at = agenda.following(self.times(target), since, runs, self.zone, await self._seed(target, stack.name))
@@ -73,7 +75,7 @@ class Agenda:
 
     async def _copy(self, target: str, source: str) -> list[Entry]:
         """After each backup of the source, if the owner names no times."""
-        runs = await self._world.store.jobs(kind="copy", subject=target, most=RUNS)
+        runs = await self._runs("copy", target)
         owed = await uncopied(self._world, source, target)
         at = self._world.settings.targets[target].at
         since = await ready_since(self._world, target)
@@ -83,8 +85,9 @@ class Agenda:
             moment = agenda.following(at, since, runs, self.zone, await self._seed(target, "copy"))
             return [Entry("copy", target, moment)] if moment is not None else []
         newest = max(each.taken for each in owed)
-        if not runs or runs[0].state == "done" or newest > runs[0].created:
-            return [Entry("copy", target, newest)]
+        if not runs or newest > runs[0].created:
+            return [Entry("copy", target, min(newest, self._world.clock()))]
+        # What a run that ended well has not copied is not at the source any more; retention will find that out.
         soon = agenda.again(runs)
         return [Entry("copy", target, soon or schedule.following(REFUSED_AGAIN, runs[0].created, self.zone))]
 
@@ -95,11 +98,17 @@ class Agenda:
         for kind, at in TIMES.items():
             if kept and kind != "check":
                 continue
-            runs = await self._world.store.jobs(kind=kind, subject=target, most=RUNS)
+            runs = await self._runs(kind, target)
             if care.ready is not None:
                 moment = agenda.following(at, care.ready, runs, self.zone, await self._seed(target, kind))
                 entries += [Entry(kind, target, moment)] if moment is not None else []
         return entries
+
+    async def _runs(self, kind: Kind, subject: str, most: int = RUNS) -> list[Job]:
+        """Newest first; without those of a time that has not come yet."""
+        now = self._world.clock()
+        runs = await self._world.store.jobs(kind=kind, subject=subject, most=most)
+        return [job for job in runs if not (job.over and ahead(job.created, now))]
 
     async def _seed(self, target: str, what: str) -> str:
         """No two houses have the same repository, so none waits as long as another."""
@@ -109,4 +118,5 @@ class Agenda:
 async def added(world: World, stack: str) -> datetime | None:
     """When the stack was added, as far as we remember."""
     noted = await world.store.noted(added_note(stack))
-    return datetime.fromisoformat(noted) if noted else None
+    moment = datetime.fromisoformat(noted) if noted else None
+    return None if moment is not None and ahead(moment, world.clock()) else moment

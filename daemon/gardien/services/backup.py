@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gardien import __version__
-from gardien.errors import BadInput, GardienError, Incomplete, NotFound, Refused
+from gardien.errors import BadInput, GardienError, Incomplete, NotFound, Refused, TargetUnreachable
 from gardien.model.plan import Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.model.stack import Stack
@@ -295,10 +295,17 @@ class _Backup:
 
     async def _final(self, run: Run) -> None:
         """If this fails or is cut short, the pass ends only when the application is open again: in the last undo."""
-        if (second := _second(run)) is not None:
+        second = _second(run)
+        if second is None:
+            return await self._save(run)
+        try:
             await second.read()
-        else:
-            await self._save(run)
+        except TimeoutError as error:
+            raise TargetUnreachable(
+                N_("the backup target {target} did not answer while the application was paused"),
+                N_("People work again, the former backups are untouched. Look at the line to it, then back up again."),
+                target=run.text("target"),
+            ) from error
 
     async def _send(self, run: Run) -> None:
         second = _second(run)

@@ -36,6 +36,11 @@ class HouseClock:
         return self._floor + timedelta(seconds=time.monotonic() - self._began)
 
 
+def ahead(moment: datetime, now: datetime) -> bool:
+    """Whether it was written down while the clock was ahead: nothing waits until that time comes again."""
+    return moment > now + SKEW
+
+
 def correction(now: datetime) -> datetime | None:
     """The time to write on what other programs date by the machine's clock, where that one is wrong."""
     return now if abs(now - datetime.now(UTC)) > SKEW else None

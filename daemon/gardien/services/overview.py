@@ -13,6 +13,7 @@ from gardien.rules import schedule
 from gardien.rules.verdict import sentence
 from gardien.services.agenda import Agenda, added
 from gardien.services.care import ALL, ready_since
+from gardien.services.clock import ahead
 from gardien.services.ports import World
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
@@ -65,7 +66,7 @@ class Overviews:
         world, zone = self._world, self._agenda.zone
         place, running = world.settings.targets[target], stack.chosen.wanted == "running"
         every = await world.store.snapshots(stack.name, target=target, most=ALL)
-        good = [each for each in every if each.good]
+        good = [each for each in every if each.good and not ahead(each.taken, now)]
         begun = [await ready_since(world, target), await added(world, stack.name)]
         since = max((each for each in begun if each is not None), default=None)
         at = self._agenda.times(target)

@@ -15,6 +15,7 @@ from gardien.model.snapshot import Saved
 from gardien.services.ports import OnProgress
 from gardien.words import N_
 
+BEGINS_WITHIN = 20.0  # seconds; longer than that people do not wait for a line that is dead
 Save = Callable[[Awaitable[object], Callable[[], None], OnProgress], Coroutine[Any, Any, Saved]]
 
 
@@ -29,7 +30,7 @@ class SecondPass:
         self._report = report
         self._least = least
         self._go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._opened, self._read = asyncio.Event(), asyncio.Event()
+        self._opened, self._begun, self._read = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._counts: tuple[int, int] | None = None
         self._task = asyncio.create_task(save(self._go, self._opened.set, self._listen))
 
@@ -51,9 +52,11 @@ class SecondPass:
         working.result()
 
     async def read(self) -> None:
-        """Read, until nothing is left to be read. Raises why that cannot be."""
+        """Read, until nothing is left to be read. Raises why that cannot be; TimeoutError if it does not begin soon."""
         if not self._go.done():
             self._go.set_result(None)
+        async with asyncio.timeout(BEGINS_WITHIN):
+            await self._until(self._begun)
         await self._until(self._read)
 
     async def sent(self) -> Saved:
@@ -82,6 +85,8 @@ class SecondPass:
 
     def _listen(self, progress: Progress) -> None:
         self._report(progress)
+        if progress.files_done:
+            self._begun.set()
         if self._read.is_set():
             return
         counts = (progress.files_done, progress.bytes_done)

@@ -316,7 +316,7 @@ class Setup:
             self._feed.changed("target")
 
     async def _stages(self, name: str, passphrase: str | None) -> Tried:
-        reached = Stage("reach", "good", Words.of(N_("{target} answers and lets gardien in"), target=name))
+        reached = Stage("reach", "good", Words.of(N_("the target {target} answers and lets gardien in"), target=name))
         knew = await self._targets.ready(name)
         try:
             repository, made = await self._targets.take_up(name, passphrase)
@@ -348,11 +348,12 @@ class Setup:
         """Write a small file there, and read it back. Returns the snapshot's id. Where nothing can be deleted, the
         snapshot of the last test serves again."""
         world, token = self._world, secrets.token_hex(16)
-        here, back = world.settings.folders.state / "try", world.settings.folders.state / "tried"
+        folder = world.settings.folders.state / "try"
+        here, back = folder / "here", folder / "back"
         kept = await world.store.noted(deletes_note(name)) == "no"
         former = await world.restic.found(name, tags=_TRY) if kept else []
         try:
-            await world.files.remove(back)
+            await world.files.make_folder(folder, None, 0o700)
             await world.files.make_folder(here, None, 0o700)
             if former:
                 snapshot, token = former[0].id, ""
@@ -372,8 +373,7 @@ class Setup:
                     target=name,
                 )
         finally:
-            for folder in (here, back):
-                await world.files.remove(folder)
+            await world.files.remove(folder)
         return snapshot
 
     async def _deletes(self, name: str, written: str) -> Stage:

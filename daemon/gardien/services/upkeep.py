@@ -14,6 +14,7 @@ from gardien.rules import plans, retention
 from gardien.rules.retention import ClockFacts, Ruling
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.care import ALL, care_of, deletes_note, keep_care, repository_note, uncopied
+from gardien.services.clock import ahead
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.targets import Targets
@@ -99,8 +100,10 @@ class Upkeep:
     async def _view(self, target: str, agenda: Sequence[Entry]) -> TargetView:
         world, place = self._world, self._world.settings.targets[target]
         newest: dict[str, datetime] = {}
+        now = world.clock()
         for each in await world.store.snapshots(target=target, good_only=True, most=ALL):
-            newest.setdefault(each.stack, each.taken)
+            if not ahead(each.taken, now):
+                newest.setdefault(each.stack, each.taken)
         deletes = await world.store.noted(deletes_note(target))
         runs = [entry.at for entry in agenda if entry.target == target and entry.kind in {"backup", "copy"}]
         return TargetView(
