@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,26 @@ class Pair:
         """What the page says of the stack's backups there."""
         [stack] = self.box.status()["stacks"]
         return next(dict(each) for each in stack["places"] if each["target"] == target)
+
+    def set_back(self, by: timedelta) -> None:
+        """All that gardien remembers is older by so much; it must not run. As if the machine had been off since."""
+
+        def older(text: str | int | float | None) -> str | int | float | None:
+            def move(found: re.Match[str]) -> str:
+                moment = datetime.fromisoformat(found[0]) - by
+                return moment.isoformat(timespec="microseconds" if "." in found[0] else "seconds")
+
+            return re.sub(_MOMENT, move, text) if isinstance(text, str) else text
+
+        with closing(sqlite3.connect(self.box.root / "state" / "gardien.db")) as store, store:
+            store.create_function("older", 1, older)
+            for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                columns = [row[1] for row in store.execute(f"PRAGMA table_info({table})") if row[2] == "TEXT"]
+                if columns:
+                    store.execute(f"UPDATE {table} SET " + ", ".join(f"{each} = older({each})" for each in columns))
+
+
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"
 
 
 def _in(folder: Path) -> list[Path]:

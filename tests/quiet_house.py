@@ -21,7 +21,7 @@ from gardien.app import household
 from gardien.errors import GardienError
 from gardien.faces.server import serve
 from gardien.model.job import Progress
-from gardien.model.snapshot import Saved
+from gardien.model.snapshot import Checked, Saved
 from gardien.model.stack import Recipe
 from gardien.services.house import House
 from gardien.services.ports import OnProgress
@@ -51,7 +51,7 @@ class Notebook(FakeApp):
 
 
 class SlowRestic(FakeRestic):
-    """Stands still at 40 % of every first pass until `hold` is set, or fails there."""
+    """Stands still at 40 % of every first pass, and of every check, until `hold` is set, or fails there."""
 
     hold: asyncio.Event
     fails: GardienError | None = None
@@ -89,6 +89,11 @@ class SlowRestic(FakeRestic):
             opened=opened,
             at=at,
         )
+
+    async def check(self, target: str, part: tuple[int, int] | None, progress: OnProgress) -> Checked:
+        progress(Progress(files_done=2, files_total=5))
+        await self.hold.wait()
+        return await super().check(target, part, progress)
 
 
 class Shelf(FakeShelf):

@@ -13,7 +13,7 @@ from tests.world.plug import MOMENTS, die_at, leases, locks
 from tests.world.practice import Entry, differences, fill, rows, tree
 from tests.world.sftp import SftpHost
 
-STEPS = ("ready", "live", "pause", "dump", "final", "resume", "confirm", "tidy")
+STEPS = ("ready", "live", "pause", "dump", "final", "resume", "send", "confirm", "tidy")
 SEEDS = range(20) if os.environ.get("GARDIEN_FULL") else range(2)
 
 

@@ -1,17 +1,22 @@
 """People wait for seconds: not for the line to the host, not for a host that is gone, not for what went wrong."""
 
+import asyncio
 import contextlib
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
-from gardien.services.second_pass import BEGINS_WITHIN
+from gardien.errors import Incomplete
+from gardien.model.job import Progress
+from gardien.model.snapshot import Saved
+from gardien.services.ports import OnProgress
+from gardien.services.second_pass import BEGINS_WITHIN, SecondPass
 from tests.conftest import sftp_target
 from tests.world.box import Box, box, until
 from tests.world.line import Line
@@ -84,7 +89,7 @@ def notes() -> Iterator[Notes]:
         machine.stop()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def as_it_was(notes: Notes) -> Iterator[None]:
     yield
     notes.line.frozen = False
@@ -94,6 +99,85 @@ def as_it_was(notes: Notes) -> Iterator[None]:
     assert not notes.paused
 
 
+class Told:
+    """A pass whose counts are told by hand."""
+
+    def __init__(self, least: int = 10) -> None:
+        self.report: OnProgress | None = None
+        self.ends: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
+        self.second = SecondPass(self._save, lambda _: None, least)
+
+    async def _save(self, begin: Awaitable[object], opened: Callable[[], None], report: OnProgress) -> Saved:
+        opened()
+        begins = asyncio.ensure_future(begin)
+        await asyncio.wait({begins, self.ends}, return_when=asyncio.FIRST_COMPLETED)
+        self.report = report
+        return await self.ends
+
+    async def read(self) -> "asyncio.Task[None]":
+        await self.second.opened()
+        reading = asyncio.create_task(self.second.read())
+        while self.report is None:
+            await asyncio.sleep(0)
+        return reading
+
+    def count(self, files: int, of: int, bytes_: int = 100) -> None:
+        assert self.report is not None
+        self.report(Progress(bytes_, 100, files, of))
+
+
+async def all_was_read(reading: "asyncio.Task[None]") -> bool:
+    await asyncio.wait({reading}, timeout=0.05)
+    return reading.done()
+
+
+async def test_all_is_read_when_the_counts_stand_still_and_nothing_is_missing() -> None:
+    told = Told(least=10)
+    reading = await told.read()
+    for files, of, bytes_ in ((5, 5, 100), (5, 5, 100), (9, 12, 90), (12, 12, 99), (12, 12, 99), (12, 12, 100)):
+        told.count(files, of, bytes_)
+        assert not await all_was_read(reading), (files, of, bytes_)
+    told.count(12, 12)
+    assert await all_was_read(reading)
+    told.ends.set_result(Saved("a" * 64, 12, 100, 1, True))
+    assert (await told.second.sent()).files == 12
+
+
+async def test_a_file_read_after_people_came_back_makes_it_count_for_nothing() -> None:
+    told = Told()
+    reading = await told.read()
+    for _ in range(2):
+        told.count(12, 12)
+    assert await all_was_read(reading)
+    told.ends.set_result(Saved("a" * 64, 13, 100, 1, True))
+    with pytest.raises(Incomplete):
+        await told.second.sent()
+
+
+async def test_a_pass_that_does_not_begin_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gardien.services.second_pass.BEGINS_WITHIN", 0.05)
+    told = Told()
+    with pytest.raises(TimeoutError):
+        await (await told.read())
+    await told.second.end()
+
+
+async def test_who_waits_beside_it_hears_of_its_death_at_once() -> None:
+    told, went_on = Told(), asyncio.Event()
+
+    async def dump() -> None:
+        await asyncio.sleep(20)
+        went_on.set()
+
+    await told.second.opened()
+    beside = asyncio.create_task(told.second.beside(dump()))
+    await asyncio.sleep(0)
+    told.ends.set_exception(Incomplete("gone"))
+    with pytest.raises(Incomplete):
+        await asyncio.wait_for(beside, 1)
+    assert not went_on.is_set()
+
+
 def limited(notes: Notes, rate: str | None) -> None:
     notes.box.stop()
     notes.box.settings["targets"]["host"]["upload_limit"] = {"00:00-12:00": rate, "12:00-00:00": rate} if rate else {}
@@ -101,6 +185,7 @@ def limited(notes: Notes, rate: str | None) -> None:
     notes.box.start()
 
 
+@pytest.mark.usefixtures("as_it_was")
 def test_a_slow_line_makes_nobody_wait(notes: Notes) -> None:
     notes.box.gardien("backup", "create", "notes")
     fast = notes.pause_seconds()
@@ -121,6 +206,7 @@ def test_a_slow_line_makes_nobody_wait(notes: Notes) -> None:
     (notes.srv / "paused").write_text("")  # it was saved in its pause
 
 
+@pytest.mark.usefixtures("as_it_was")
 def test_a_line_that_goes_dead_in_the_pause_does_not_keep_people_waiting(notes: Notes) -> None:
     notes.takes(2)
     number = notes.begin()
@@ -134,6 +220,7 @@ def test_a_line_that_goes_dead_in_the_pause_does_not_keep_people_waiting(notes: 
     assert (job["id"], job["state"], job["code"]) == (number, "failed", "target-unreachable")
 
 
+@pytest.mark.usefixtures("as_it_was")
 @pytest.mark.parametrize("what", ["the database", "restic", "somebody cancels", "gardien is stopped"])
 def test_opened_within_a_second_of_any_failure(notes: Notes, what: str) -> None:
     notes.takes(2 if what == "the database" else 20)

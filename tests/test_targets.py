@@ -315,7 +315,7 @@ async def test_where_nothing_can_be_deleted_one_small_backup_stays(house: House)
 
 async def test_a_job_at_work_there_is_left_alone(house: House) -> None:
     await house.setup.add(nas())
-    plan = Plan("backup", "notes", (), ("stack:notes", "repository:nas"), {"target": "nas"})
+    plan = Plan("backup", "notes", (), ("stack:notes", "repository:nas"), facts={"target": "nas"})
     job = await house.fakes.store.add_job(plan, house.fakes.clock())
     tried = await house.setup.try_out("nas")
     assert tried.ok and states(tried) == [*WELL[:2], ("write", "skipped")]

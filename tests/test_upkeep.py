@@ -266,11 +266,43 @@ async def test_a_backup_that_somebody_took_away_is_missed(home: Home) -> None:
     near = next(each for each in view.places if each.target == "near")
     assert near.newest_good is not None
     assert near.newest_good.id == second
-    # A host brings its disk back: they count again.
+    # It is not forgotten by and by, while it should be there.
+    await home.live(days=6)
+    assert "lost:near" in await home.alerts()
+    assert {third} == set(await home.known()) - set(await home.known(good_only=True))
+    # The host brings its disk back: it counts again.
+    kept |= home.repository().snapshots
     home.repository().snapshots = kept
     await home.done(await home.house.upkeep.forget("near"))
     assert "lost:near" not in await home.alerts()
-    assert await home.known(good_only=True) == [first, second, third]
+    assert (await home.known(good_only=True))[:3] == [first, second, third]
+
+
+async def test_what_a_host_cleared_by_our_own_rule_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be deleted from here, somebody does it there."""
+    async with memory_house(tmp_path, monkeypatch, {"near": {"append_only": True, "keep": TIGHT}}) as home:
+        await home.live(days=9)
+        assert len(await home.known()) == 9
+        newest = home.there()[-1].id
+        home.repository().snapshots = {newest: home.repository().snapshots[newest]}
+        await home.done(await home.house.upkeep.check("near"))
+        assert await home.known(good_only=True) == await home.known() == [newest]
+        assert "lost:near" not in await home.alerts()
+        home.repository().snapshots.clear()
+        await home.done(await home.house.upkeep.check("near"))
+        assert "lost:near" in await home.alerts()
+
+
+async def test_a_backup_that_went_before_it_was_copied_is_not_asked_for_for_ever(home: Home) -> None:
+    home.restic.unreachable.add("far")
+    lost = await home.saved()
+    del home.repository().snapshots[lost]
+    home.restic.unreachable.clear()
+    await home.live(hours=10)
+    assert len(await home.jobs("copy")) <= 2
+    await home.live(days=2)
+    assert "lost:near" in await home.alerts()
+    assert [each.original for each in home.there("far")] == await home.known(good_only=True)
 
 
 async def test_row_01_retention_that_does_not_run_for_a_week_is_told_of(home: Home) -> None:

@@ -1,18 +1,30 @@
-"""What gardien costs beside the bare tool, as ratios of one run: `python -m tests.bench.backup --mib 1024`.
+"""What gardien costs beside the bare tools, as ratios of one run: `python -m tests.bench.backup --mib 4096`.
 
-Needs what `./test.sh` sets up (an engine at DOCKER_HOST, the test images, restic). Nothing here passes or fails.
+Needs what `./test.sh` sets up (an engine at DOCKER_HOST, the test images, restic), root for the btrfs, and room for
+eight times the data where TMPDIR says. Nothing here passes or fails: it prints, and the aims beside it.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
+import statistics
 import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
+from tests.test_btrfs import btrfs
 from tests.world.box import RESTIC, Box, box, free_port
+
+CHANGED = 4  # MiB of the database that are new before each backup that is to show what the line costs
+SLOW = 512  # KiB/s
 
 
 def tree(home: Path, mebibytes: int, files: int) -> None:
@@ -31,14 +43,106 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-class Bare:
-    """restic alone, on a repository of its own, with the same folder and the same patterns left out."""
+class Practice:
+    """A machine with Nextcloud and many files, as gardien sees it."""
 
-    def __init__(self, machine: Box) -> None:
-        self.room = machine.root / "bare"
+    def __init__(self, machine: Box, port: int) -> None:
+        self.machine = machine
+        self.port = port
+
+    def backup(self) -> int:
+        return int(self.machine.json("backup", "create", "nextcloud")["id"])
+
+    def restore(self) -> int:
+        return int(self.machine.json("restore", "nextcloud", "--yes")["id"])
+
+    def job_seconds(self, job: int) -> float:
+        """How long a job took; the command's own start is not in it."""
+        found = self.machine.json("job", "show", str(job))
+        return _span(found["started"], found["ended"])
+
+    def steps(self, job: int) -> dict[str, float]:
+        """How long each step of a job took, as its journal says."""
+        steps = self.machine.json("job", "show", str(job))["steps"]
+        return {each["name"]: _span(each["began"], each["ended"]) for each in steps}
+
+    def pause(self) -> float:
+        return float(self.machine.json("backup", "list", "nextcloud")[0]["pause_seconds"])
+
+    def paused(self) -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/status.php", timeout=5) as page:
+            return bool(json.load(page)["maintenance"])
+
+    def change_database(self) -> None:
+        """Rows that neither compress nor repeat."""
+        self.machine.sql("CREATE TABLE IF NOT EXISTS bench (id INT AUTO_INCREMENT PRIMARY KEY, bytes TEXT);")
+        dice = random.Random(time.time_ns())
+        for _ in range(CHANGED):
+            rows = ",".join(f"('{dice.randbytes(12_000).hex()}')" for _ in range(43))
+            self.machine.sql(f"INSERT INTO bench (bytes) VALUES {rows};")
+
+    def limit(self, kib_per_second: int | None) -> None:
+        """What may be sent per second, at any hour."""
+        rate = f"{kib_per_second} KiB/s"
+        self.machine.stop()
+        hours = {"00:00-12:00": rate, "12:00-00:00": rate} if kib_per_second else {}
+        self.machine.settings["targets"]["host"]["upload_limit"] = hours
+        self.machine.save_settings()
+        self.machine.start()
+
+    def memory(self) -> float:
+        """The daemon's proportional set size, in MiB."""
+        assert self.machine.daemon is not None
+        lines = Path(f"/proc/{self.machine.daemon.pid}/smaps_rollup").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
+
+    @contextmanager
+    def watched(self) -> Iterator[list[float]]:
+        """The daemon's memory, ten times a second."""
+        seen, over = [self.memory()], threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.1):
+                seen.append(self.memory())
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            watching.join()
+
+
+@contextmanager
+def practice(mebibytes: int, files: int, disk: Path | None = None) -> Iterator[Practice]:
+    """`disk`: where its data lies, if not beside the rest."""
+    with box() as machine:
+        if disk is not None:
+            machine.settings["folders"]["data"] = str(disk)
+            machine.save_settings()
+            machine.data.symlink_to(disk)
+        port = free_port()
+        machine.start()
+        machine.gardien("target", "init", "host")
+        machine.gardien("stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={port}")
+        machine.until_well("nextcloud")
+        tree(machine.data / "nextcloud/html/data/admin/files", mebibytes, files)
+        os.sync()
+        yield Practice(machine, port)
+        machine.stop()
+        machine.remove_containers()
+
+
+class Bare:
+    """restic and Docker alone: a repository of its own, the same folder, the same patterns left out."""
+
+    def __init__(self, of: Practice) -> None:
+        self._of = of
+        self.room = of.machine.root / "bare"
         self.room.mkdir()
         (self.room / "passphrase").write_text("bare\n")
-        self.home = machine.data / "nextcloud"
+        self.home = of.machine.data / "nextcloud"
         self("init")
 
     def __call__(self, *argv: str) -> None:
@@ -46,77 +150,137 @@ class Bare:
         cache = ["--cache-dir", str(self.room / "cache"), "--quiet"]
         subprocess.run([RESTIC, *fixed, *cache, *argv], check=True, stdout=subprocess.DEVNULL)
 
-    def save(self) -> None:
-        self("backup", "--exclude", str(self.home / "db"), str(self.home))
+    def save(self, *more: str) -> None:
+        self("backup", *more, "--exclude", str(self.home / "db"), str(self.home))
 
     def bring_back(self) -> None:
         self("restore", f"latest:{self.home}", "--target", str(self.room / "back"), "--verify")
         shutil.rmtree(self.room / "back")
 
+    def sequence(self, *more: str) -> float:
+        """Pause, dump, second pass, resume, as the stack's manifest says it; returns how long people waited."""
+        compose = self._of.machine.compose
+        occ = ("nextcloud", "exec", "-T", "-u", "33", "app", "php", "occ", "maintenance:mode")
+        dump = 'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" exec mariadb-dump --user=root --single-transaction --quick nextcloud'
+        began = time.monotonic()
+        compose(*occ, "--on")
+        while not self._of.paused():
+            time.sleep(0.1)
+        compose("nextcloud", "stop", "cron")
+        (self.home / "dump.sql").write_text(compose("nextcloud", "exec", "-T", "db", "sh", "-c", dump))
+        self.save(*more)
+        compose(*occ, "--off")
+        compose("nextcloud", "start", "cron")
+        paused = time.monotonic() - began
+        (self.home / "dump.sql").unlink()
+        return paused
 
-def step_seconds(machine: Box, job: int) -> dict[str, float]:
-    """How long each step of a job took, as its journal says."""
-    from datetime import datetime
-
-    steps = machine.json("job", "show", str(job))["steps"]
-    return {
-        step["name"]: (datetime.fromisoformat(step["ended"]) - datetime.fromisoformat(step["began"])).total_seconds()
-        for step in steps
-        if step["ended"] and step["began"]
-    }
+    def stop_everything(self) -> float:
+        """How Nextcloud All-in-One does it."""
+        compose = self._of.machine.compose
+        began = time.monotonic()
+        compose("nextcloud", "stop")
+        self.save()
+        compose("nextcloud", "up", "--detach", "--wait")
+        return time.monotonic() - began
 
 
-def memory(machine: Box) -> float:
-    """The daemon's proportional set size, in MiB."""
-    assert machine.daemon is not None
-    lines = Path(f"/proc/{machine.daemon.pid}/smaps_rollup").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
+def _span(began: str | None, ended: str | None) -> float:
+    if began is None or ended is None:
+        return 0.0
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
-def row(what: str, ours: float, bare: float) -> None:
-    print(f"{what:<44} {ours:8.2f} s  {bare:8.2f} s  {ours / bare:6.2f}")
+def row(what: str, ours: float, bare: float, aim: str = "") -> None:
+    print(f"{what:<58} {ours:8.2f} s  {bare:8.2f} s  {ours / bare:6.2f}  {aim}", flush=True)
+
+
+def median(work: Callable[[], float], rounds: int) -> float:
+    return statistics.median(work() for _ in range(rounds))
+
+
+def on_any_disk(there: Practice, rounds: int) -> tuple[float, float]:
+    """Prints; returns the pause of the bare sequence and that of stopping everything, for what comes later."""
+    bare = Bare(there)
+    idle = there.memory()
+    first_bare = seconds(bare.save)
+    with there.watched() as memory:
+        job = there.backup()
+    row("first backup, all of it, beside one bare pass", there.job_seconds(job), first_bare, "1.03")
+    print(f"  its steps: { {name: round(took, 2) for name, took in there.steps(job).items()} }")
+
+    bare.sequence("--tag", "dump")  # so that the bare repository knows the dump, too
+    again_bare = median(lambda: seconds(bare.save) + bare.sequence(), rounds)
+    jobs = [there.backup() for _ in range(rounds)]
+    again = statistics.median(there.job_seconds(each) for each in jobs)
+    row(
+        "again, nothing changed, beside pass + bare sequence",
+        again,
+        again_bare,
+        f"+0.15 s; is {again - again_bare:+.2f} s",
+    )
+    print(f"  its steps: { {name: round(took, 2) for name, took in there.steps(jobs[-1]).items()} }")
+
+    def pause() -> float:
+        there.backup()
+        return there.pause()
+
+    ours, sequence = median(pause, rounds), median(bare.sequence, rounds)
+    row("pause with two passes, beside the bare sequence", ours, sequence, "1.05")
+    stopped = bare.stop_everything()
+    there.machine.until_well("nextcloud")
+    row("pause with two passes, beside stopping everything", ours, stopped)
+
+    def fresh_pause() -> float:
+        there.change_database()
+        return pause()
+
+    fast = median(fresh_pause, rounds)
+    there.limit(SLOW)
+    slow = median(fresh_pause, rounds)
+    there.limit(None)
+    row(f"pause, {CHANGED} MiB new, line of {SLOW} KiB/s beside a free one", slow, fast, "0.90 to 1.10")
+
+    bring_bare = seconds(bare.bring_back)
+    with there.watched() as more:
+        job = there.restore()
+    row("restore: fetched and verified", there.steps(job)["fetch"], bring_bare, "1.03")
+    row("restore: the whole job", there.job_seconds(job), bring_bare)
+    grown = max(*memory, *more) - idle
+    print(f"the daemon: {idle:.1f} MiB idle, at most {grown:+.1f} MiB during these jobs; aim: +5")
+    return sequence, stopped
+
+
+def on_btrfs(there: Practice, rounds: int, sequence: float, stopped: float) -> None:
+    there.backup()
+    jobs, pauses = [], []
+    for _ in range(rounds):
+        jobs.append(there.backup())
+        pauses.append(there.pause())
+    steps, ours = there.steps(jobs[-1]), statistics.median(pauses)
+    row("pause with btrfs, beside the bare sequence", ours, sequence)
+    row("pause with btrfs, beside stopping everything", ours, stopped)
+    switching = steps["pause"] + steps["resume"]
+    print(f"  of it the dump {steps['dump']:.2f} s, the snapshot {steps['moment']:.2f} s, on and off {switching:.2f} s")
+    print(f"  aim: dump + 1 s; is dump {ours - steps['dump']:+.2f} s")
+    print(f"  its steps: { {name: round(took, 2) for name, took in steps.items()} }")
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--mib", type=int, default=512)
-    asked.add_argument("--files", type=int, default=5000)
+    asked.add_argument("--mib", type=int, default=4096)
+    asked.add_argument("--files", type=int, default=20_000)
+    asked.add_argument("--rounds", type=int, default=3, help="of what is short; the median counts")
     size = asked.parse_args()
-    with box() as machine:
-        machine.start()
-        machine.gardien("target", "init", "host")
-        machine.gardien("stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={free_port()}")
-        machine.until_well("nextcloud")
-        tree(machine.data / "nextcloud/html/data/admin/files", size.mib, size.files)
-        os.sync()
-        bare, idle = Bare(machine), memory(machine)
-        print(f"{size.files} files, {size.mib} MiB{'':<27} gardien       bare   ratio")
-
-        def backup() -> int:
-            return int(machine.json("backup", "create", "nextcloud")["id"])
-
-        first_bare, first = seconds(bare.save), seconds(backup)
-        row("first backup, all of it", first, first_bare)
-        again_bare = seconds(bare.save)
-        began = time.monotonic()
-        job = backup()
-        row("again, nothing changed", time.monotonic() - began, again_bare)
-        steps = step_seconds(machine, job)
-        paused = machine.json("backup", "list", "nextcloud")[0]["pause_seconds"]
-        row("pause, beside one bare pass", paused, again_bare)
-
-        def stop_everything() -> None:
-            machine.compose("nextcloud", "stop")
-            bare.save()
-            machine.compose("nextcloud", "up", "--detach", "--wait")
-
-        row("pause, beside stopping everything", paused, seconds(stop_everything))
-        bring_bare = seconds(bare.bring_back)
-        job = int(machine.json("restore", "nextcloud", "--yes")["id"])
-        row("restore: fetch and verify", step_seconds(machine, job)["fetch"], bring_bare)
-        print(f"steps of a backup when nothing changed: { {name: round(took, 2) for name, took in steps.items()} }")
-        print(f"the daemon: {idle:.1f} MiB idle, {memory(machine) - idle:+.1f} MiB after all this")
-        machine.stop()
+    print(f"{size.files} files, {size.mib} MiB{'':<35} gardien       bare   ratio  aim", flush=True)
+    with practice(size.mib, size.files) as there:
+        sequence, stopped = on_any_disk(there, size.rounds)
+    with (
+        tempfile.TemporaryDirectory(prefix="gb-") as room,
+        btrfs(Path(room), size.mib * 2 + 3000) as disk,
+        practice(size.mib, size.files, disk) as there,
+    ):
+        on_btrfs(there, size.rounds, sequence, stopped)
 
 
 if __name__ == "__main__":

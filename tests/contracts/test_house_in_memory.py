@@ -140,6 +140,28 @@ async def test_faults_end_a_backup_and_leave_the_application_open(home: Home, fa
     assert [snapshot.good for snapshot in await home.house.backups.list() if snapshot.good] == []
 
 
+async def test_what_could_not_be_read_is_listed_and_said_by_number_alone(home: Home) -> None:
+    note = home.data / "html" / "data" / "anna" / "files" / "note.txt"
+    home.fakes.restic.unreadable.add(note)
+    job = await home.end(await home.house.backups.create("nextcloud"))
+    [snapshot] = await home.house.backups.list()
+    assert (snapshot.good, snapshot.missed) == (False, (str(note),))
+    assert snapshot.why is not None and "1 files" in str(snapshot.why)
+    assert "anna" not in f"{job.says}{job.remedy}{job.detail}{snapshot.why}"
+
+
+async def test_a_backup_on_btrfs_is_one_pass_of_a_held_moment(home: Home) -> None:
+    home.fakes.moments.subvolumes.add(home.data)
+    job = await home.end(await home.house.backups.create("nextcloud"))
+    assert job.state == "done", str(job.says)
+    assert [step.name for step in job.steps][2:6] == ["dump", "moment", "resume", "save"]
+    moment = home.data.parent / ".moment"
+    assert home.fakes.files.beneath(moment) == {}, "it is let go"
+    [found] = await home.fakes.restic.found("host", tags=())
+    assert found.paths == (str(moment / "nextcloud"),)
+    assert (await home.end(await home.house.restores.create("nextcloud"))).state == "done"
+
+
 async def test_a_restore_that_fails_late_puts_everything_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gardien.services.runner.UNDO_PAUSES", (0.01, 0.01))
     assert (await home.end(await home.house.backups.create("nextcloud"))).state == "done"

@@ -135,7 +135,10 @@ async def test_two_do_not_get_the_same_lease(store: Store) -> None:
 
 def snapshot(number: int, *, stack: str = "nextcloud", good: bool = True, target: str = "offsite") -> Snapshot:
     why = None if good else Words.of("{count} files were missed", count=number)
-    return Snapshot(f"{number:064x}", stack, target, later(number), 10, 2**40, 7, 1.5, good, why, "0.1.0")
+    missed = () if good else ("/srv/gardien/an\nodd name", "/srv/gardien/é")
+    return Snapshot(
+        f"{number:064x}", stack, target, later(number), 10, 2**40, 7, 1.5, good, why, "0.1.0", missed=missed
+    )
 
 
 async def test_snapshots_newest_first(store: Store) -> None:
@@ -216,6 +219,9 @@ async def test_notes_and_passwords(store: Store) -> None:
     await store.note("disk", "a")
     await store.note("disk", "b")
     assert await store.noted("disk") == "b"
+    for _ in range(2):
+        await store.unnote("disk")
+        assert await store.noted("disk") is None
     assert await store.password("owner") is None
     await store.set_password("owner", "x")
     await store.set_password("owner", "y")

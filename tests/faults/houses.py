@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +103,11 @@ def commands(machine: Box) -> list[psutil.Process]:
 
 
 @contextmanager
-def house(host: SftpHost) -> Iterator[House]:
-    """One that is up."""
+def house(host: SftpHost, **others: Mapping[str, object]) -> Iterator[House]:
+    """One that is up. `others`: targets beside that host, not yet made."""
     with Line(host.port) as line, box({**sftp_target(host), "port": line.port}) as machine:
+        machine.settings["targets"] |= {name: dict(target) for name, target in others.items()}
+        machine.save_settings()
         settle(machine)
         yield House(machine, host, line)
         machine.stop()

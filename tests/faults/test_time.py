@@ -1,10 +1,16 @@
 """Time goes wrong: backups silently stop, a box was off, its clock is not set, a night has 23 hours or 25."""
 
+import json
+import os
+import tempfile
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,13 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gardien.app import local_zone
+from gardien.errors import TargetUnreachable
 from gardien.model.job import Job
 from gardien.model.settings import Backup
 from gardien.rules import schedule
 from gardien.rules.agenda import MADE_WAY
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.stacks import Stacks
+from tests.contracts.grounds import ground
 from tests.memory_house import STACK, Home, memory_house
+from tests.near_and_far import Pair, near_and_far
+from tests.world.box import until
+from tests.world.tls import certificate
 
 ZONES = ("Europe/Berlin", "Europe/Paris")
 NIGHTS = (date(2026, 3, 29), date(2026, 10, 25))  # one of 23 hours, one of 25
@@ -29,6 +40,13 @@ TWO = {"near": {}, "other": {}, "far": {"copy_of": "near"}}
 @pytest.fixture
 async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
     async with memory_house(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with near_and_far() as made:
+        made.back_up()
         yield made
 
 
@@ -91,6 +109,30 @@ async def test_row_15_a_stack_that_was_never_saved_is_late_too(home: Home) -> No
     assert late("near") in await home.alerts()
 
 
+def test_row_15_on_a_real_box(pair: Pair) -> None:
+    """Its newest good backup is 27 hours old, and the one that is owed fails: nobody hears of it but from the page."""
+    box = pair.box
+    box.until_jobs_end()
+    box.stop()
+    pair.set_back(timedelta(hours=27))
+    away = pair.folders["near"].rename(pair.box.root / "away")
+    box.start()
+    try:
+        until(lambda: late("near") in pair.alerts(), 60)
+        status = box.status()
+        assert status["severity"] == "trouble"
+        assert "has not been saved at near for too long" in status["says"]
+        assert pair.place("near")["late"]
+        [stack] = status["stacks"]
+        assert stack["late"]
+    finally:
+        box.until_jobs_end()
+        away.rename(pair.folders["near"])
+    pair.back_up()
+    until(lambda: late("near") not in pair.alerts(), 30)
+    assert box.status()["severity"] != "trouble", box.status()
+
+
 # -- row 23: the box was off
 
 
@@ -126,7 +168,105 @@ async def test_row_23_a_box_that_is_on_in_the_daytime_only_is_saved_each_day(hom
     assert late("near") not in await home.alerts()
 
 
+def test_row_23_on_a_real_box(pair: Pair) -> None:
+    box = pair.box
+    before = {job["id"] for job in box.until_jobs_end()}
+    good = {target: pair.good(target) for target in pair.folders}
+    box.stop()
+    pair.set_back(timedelta(days=3))
+    for _ in range(2):
+        box.start()
+        until(lambda: {"backup", "copy"} <= {job["kind"] for job in jobs(pair) if job["id"] not in before}, 60)
+        until(lambda: all(job["over"] for job in jobs(pair)), 60)
+        time.sleep(3)
+        made = Counter((job["kind"], job["target"]) for job in jobs(pair) if job["id"] not in before)
+        assert set(made.values()) == {1}, made
+        assert {("backup", "near"), ("copy", "far"), ("forget", "near"), ("forget", "far")} <= set(made)
+        assert {job["state"] for job in jobs(pair) if job["id"] not in before} == {"done"}
+        box.stop()
+    box.start()
+    assert all(len(pair.good(target) - good[target]) == 1 for target in pair.folders)
+
+
+def jobs(pair: Pair) -> list[dict[str, Any]]:
+    """Newest first."""
+    return list(pair.box.line.get("jobs")["jobs"])
+
+
 # -- row 24: the clock
+
+
+@contextmanager
+def faked(moment: str) -> Iterator[dict[str, str]]:
+    """An environment in which it is another time, and no network has set the clock. restic, as any program that is
+    made with Go, does not let itself be deceived.
+    """
+    [library] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    with tempfile.TemporaryDirectory(prefix="gh-") as room:
+        Path(room, "sitecustomize.py").write_text("from gardien.adapters import host\nhost._kernel_clock = lambda: 5\n")
+        path = os.pathsep.join(filter(None, (room, os.environ.get("PYTHONPATH"))))
+        yield {"LD_PRELOAD": str(library), "FAKETIME": moment, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "PYTHONPATH": path}
+
+
+def test_row_24_without_a_clock_it_is_1970(pair: Pair) -> None:
+    """After a power cut a small machine begins in 1970. gardien goes on from when it last knew the time: yesterday."""
+    box = pair.box
+    box.until_jobs_end()
+    known = {target: pair.good(target) for target in pair.folders}
+    box.stop()
+    pair.set_back(timedelta(days=1))
+    box.settings["trust_clock"] = False
+    box.save_settings()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with faked("@1970-01-01 00:01:00") as environment:
+        try:
+            box.start(**environment)
+            until(lambda: "clock" in pair.alerts(), 30)
+            now = datetime.fromisoformat(box.status()["now"])
+            assert abs(now - yesterday) < timedelta(minutes=10)
+            assert "clock is wrong" in pair.alerts()["clock"]["says"]
+            assert "sets itself once it reaches the internet" in pair.alerts()["clock"]["remedy"]
+            made = pair.back_up()
+            taken = datetime.fromisoformat(pair.known("near")[0]["taken"])
+            assert timedelta(0) <= taken - now < timedelta(minutes=10)
+            [listed] = json.loads(pair.plain("near", "snapshots", "--json", made).stdout)
+            assert datetime.fromisoformat(listed["time"]) == taken, "plain restic, too, is told a time that can be"
+            [age] = json.loads(pair.plain("far", "snapshots", "--json", pair.known("far")[0]["id"]).stdout)
+            assert datetime.fromisoformat(age["time"]) == taken
+            there = pair.listed("near")
+            said = box.gardien("backup", "forget", "near").stdout
+            assert "No backup at near was cleared out: the machine's clock is not set by the network" in said
+            assert pair.listed("near") == there
+        finally:
+            box.stop()
+            box.settings["trust_clock"] = True
+            box.save_settings()
+    box.start()
+    until(lambda: "clock" not in pair.alerts(), 30)
+    assert datetime.now(UTC) - datetime.fromisoformat(box.status()["now"]) < timedelta(minutes=1)
+    pair.back_up()
+    assert all(known[target] < pair.good(target) for target in known)
+
+
+@pytest.mark.parametrize("kind", ["rest", "s3"])
+async def test_row_24_a_certificate_that_is_not_valid_yet_is_the_clocks_fault(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ground(kind, tmp_path) as g:
+        host = g.rest or g.store
+        assert host is not None
+        await g.restic.create("host")
+        host.stop()
+        with faked("+400d") as environment, monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            certificate(host.certificate.parent)
+        host.start()
+        with pytest.raises(TargetUnreachable) as caught:
+            await g.restic.identity("host")
+        assert "this machine's clock is probably wrong" in str(caught.value.says)
+        assert "Nothing was sent" in str(caught.value.remedy)
+        assert "another server" not in str(caught.value.says)
 
 
 async def test_row_24_retention_waits_for_a_clock_that_is_set(home: Home) -> None:
@@ -151,7 +291,7 @@ async def test_row_24_a_clock_that_was_years_ahead_stops_nothing(home: Home) -> 
     home.fakes.host.set_by_network = True
     await home.live(days=3)
     found = [each for each in home.there() if each.taken < home.now]
-    assert len(found) == 5, "one that was owed, and two nights"
+    assert len(found) == 6, "two from before, one that was owed, and three nights"
     copies = {each.original for each in home.there("far")}
     assert {each.id for each in found} <= copies
     [view] = await home.house.overviews.stacks()
@@ -203,6 +343,19 @@ async def test_row_25_every_hour_has_its_run(
         assert len(runs) in {9, 10}
         [view] = await home.house.overviews.stacks()
         assert view.places[0].missed == ()
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("night", NIGHTS, ids=str)
+@pytest.mark.parametrize("at", ["02:30", "02:59", "hourly", "every 2 hours", "every 6 hours", "*/7 1-3 * * *"])
+def test_row_25_whenever_one_asks_the_next_time_is_the_same(at: str, night: date, zone: str) -> None:
+    place, begin = ZoneInfo(zone), datetime(night.year, night.month, night.day, tzinfo=UTC) - timedelta(hours=8)
+    moments = [schedule.following(at, begin, place)]
+    while moments[-1] < begin + timedelta(days=2):
+        moments.append(schedule.following(at, moments[-1], place))
+    for minute in range(24 * 60):
+        asked = begin + timedelta(minutes=minute)
+        assert schedule.following(at, asked, place) == next(each for each in moments if each > asked), asked
 
 
 # -- when it is tried again

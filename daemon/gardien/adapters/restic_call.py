@@ -111,7 +111,7 @@ class Calls:
                         raise error from ended
                     lean, killed, pause = True, False, _LEAN_PAUSE
                 else:
-                    pauses = _pauses(error, persistent)
+                    pauses = _pauses(error, persistent, time.monotonic() - began)
                     if tries >= len(pauses):
                         raise error from ended
                     pause, tries = pauses[tries], tries + 1
@@ -257,11 +257,11 @@ class Calls:
         return [f"--{prefix}repository-file", str(repository), f"--{prefix}password-file", str(passphrase)]
 
 
-def _pauses(error: GardienError, persistent: bool) -> Sequence[float]:
-    """How long to wait before each further try; nothing if there is no sense in one."""
+def _pauses(error: GardienError, persistent: bool, took: float) -> Sequence[float]:
+    """How long to wait before each further try; nothing if there is no sense in one, or restic tried for long itself."""
     if persistent and isinstance(error, TargetUnreachable):
         return _PAUSES
-    return _TURNED_AWAY_PAUSES if isinstance(error, TurnedAway) else ()
+    return _TURNED_AWAY_PAUSES if isinstance(error, TurnedAway) and took < _HASTE / 2 else ()
 
 
 def _complaints(on_complaint: OnLine | None, haste: float | None) -> Callable[[str], bool | None]:

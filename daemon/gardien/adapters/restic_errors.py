@@ -141,6 +141,19 @@ _OTHER_CERTIFICATE: _Meaning = (
     N_("the backup target {target} does not show the certificate it should: it may be another server"),
     N_("Nothing was sent. Ask the host. If the certificate is theirs, name its authority under `ca` in gardien.yaml."),
 )
+_TOO_EARLY: _Meaning = (
+    TargetUnreachable,
+    N_("the certificate of the backup target {target} is valid only later: this machine's clock is probably wrong"),
+    N_(
+        "Nothing was sent. The clock sets itself once the machine reaches the internet, and gardien tries again by"
+        " itself. If the clock is right, ask the host."
+    ),
+)
+_EXPIRED: _Meaning = (
+    TargetRefuses,
+    N_("the certificate of the backup target {target} has expired, if this machine's clock is right"),
+    N_("Nothing was sent. Look at the clock first; if it is right, the host has to renew its certificate."),
+)
 _FORBIDDEN: _Meaning = (
     TargetRefuses,
     N_("the backup target {target} does not let gardien write or read in its folder"),
@@ -238,6 +251,8 @@ _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (_NO_BUCKET, _MISSING),
     (r"repository is already locked", _LOCKED),
     (r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", _OTHER_HOST),
+    (r"certificate has expired or is not yet valid: current time \S+ is before", _TOO_EARLY),
+    (r"certificate has expired or is not yet valid", _EXPIRED),
     (_TLS, _OTHER_CERTIFICATE),
     (rf"(Save\(|MkdirAll|create repository).*({_ACCESS})", _FORBIDDEN),
     (_ACCESS, _LOGIN),

@@ -42,7 +42,7 @@ class SshKeys:
     async def scan(self, host: str, port: int) -> tuple[HostKey, ...]:
         """What the server at this address shows, the best kind first. Raises TargetUnreachable."""
         name = host.strip("[]")
-        argv = ["ssh-keyscan", "-T", "15", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", name]
+        argv = ["ssh-keyscan", "-T", "10", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", name]
         outcome = await run(argv, env={}, children=self._children, timeout=_PATIENCE, ok=(0, 1))
         lines = [line.split()[1:3] for line in outcome.stdout.splitlines() if line.strip() and line[0] != "#"]
         found = {kind: f"{kind} {blob}" for kind, blob in lines if kind in _KINDS}

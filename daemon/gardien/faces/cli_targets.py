@@ -238,9 +238,9 @@ def _ask(session: Session, question: Data, said: Answers) -> None:
         said.values["region"] = str(click.prompt(terminal.tr(N_("The region")), type=names, show_choices=False))
         return
     default, example = question["default"], question["example"]
-    hint = f" ({terminal.tr(N_('such as {example}'), example=example)})" if example and not default else ""
-    if question["optional"]:
-        hint += f" ({terminal.tr(N_('or nothing'))})"
+    hints = [terminal.tr(N_("such as {example}"), example=example)] if example and not default else []
+    hints += [terminal.tr(N_("or nothing"))] if question["optional"] else []
+    hint = f" ({', '.join(hints)})" if hints else ""
     answer = click.prompt(
         question["ask"] + hint, default=default or ("" if question["optional"] else None), show_default=bool(default)
     )

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gardien.faces.call import Daemon
-from gardien.faces.terminal import Terminal, cut
+from gardien.faces.terminal import Terminal
 from gardien.words import N_
 
 ERASE = "\r\x1b[K"
@@ -50,7 +50,7 @@ class _Moving:
 
     def show(self, job: dict[str, Any]) -> None:
         self._drawn = True
-        click.echo(ERASE + cut(f"{job['title']}  {self._terminal.present_step(job)}"), nl=False)
+        click.echo(ERASE + self._terminal.moving_step(job), nl=False)
 
     def end(self) -> None:
         if self._drawn:

@@ -283,13 +283,23 @@ class Terminal:
 
     def present_step(self, job: Data) -> str:
         """`3/8 Save the files  43 %  1.2 GB of 2.8 GB  12 MB/s  about 3 minutes left`."""
+        return "  ".join(part for part in (self._step(job), self._figures(job)) if part)
+
+    def moving_step(self, job: Data) -> str:
+        """The same with the job's title, on one line: it is the sentences that are cut short, never the figures."""
+        said, figures = f"{job['title']}  {self._step(job)}", self._figures(job)
+        return cut(said, len(figures) + 2) + "  " + figures if figures else cut(said)
+
+    def _step(self, job: Data) -> str:
         names = [step["name"] for step in job["steps"]]
         if job["step"] not in names or job["state"] == "queued":
             return str(job["state_says"])
         at = names.index(job["step"])
-        parts = [f"{at + 1}/{len(names)} {job['steps'][at]['says']}"]
-        if job["state"] == "undoing":
-            parts.insert(0, f"{job['state_says']}:")
+        step = f"{at + 1}/{len(names)} {job['steps'][at]['says']}"
+        return f"{job['state_says']}:  {step}" if job["state"] == "undoing" else step
+
+    def _figures(self, job: Data) -> str:
+        parts = []
         if progress := job["progress"]:
             parts.append(present.percent(progress["fraction"], self.language))
             if progress["bytes_total"]:
@@ -334,7 +344,7 @@ def table(rows: Iterable[Sequence[str]], head: bool = True) -> None:
         click.secho("  ".join(cells).rstrip(), bold=(head and number == 0) or None)
 
 
-def cut(text: str) -> str:
-    """As much of `text` as fits on one line."""
-    width = max(NARROW, shutil.get_terminal_size().columns - 1)
+def cut(text: str, beside: int = 0) -> str:
+    """As much of `text` as fits on one line, with so many columns `beside` it."""
+    width = max(NARROW, shutil.get_terminal_size().columns - 1 - beside)
     return text if len(text) <= width else text[: width - 1] + "…"

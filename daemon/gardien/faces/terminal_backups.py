@@ -13,7 +13,7 @@ from gardien.words import N_
 COLOURS = {"good": "green", "incomplete": "red", "lost": "red", "missed": "red", "running": "cyan", "waiting": "cyan"}
 HEADS = (N_("Backup"), N_("Stack"), N_("Target"), N_("Taken"), N_("Size"), N_("New data"), N_("Paused"), N_("State"))
 
-Line = tuple[str, bool, list[str]]  # when, whether it is the original, the cells
+Line = tuple[tuple[str, str, bool], list[str]]  # when, what it is or is a copy of, whether it is no copy; the cells
 
 
 def listed(terminal: Terminal, snapshots: Sequence[Data], status: Data, stack: str | None, target: str | None) -> None:
@@ -27,14 +27,13 @@ def listed(terminal: Terminal, snapshots: Sequence[Data], status: Data, stack: s
         for place in house["places"]:
             if asked(house["name"], place["target"]):
                 lines += _missed(terminal, house["name"], place, snapshots)
-    for job in status["jobs"]:
-        if job["kind"] == "backup" and asked(job["stack"], job["target"]):
-            lines.append(_running(terminal, job))
-    if not lines:
+    jobs = [job for job in status["jobs"] if job["kind"] == "backup" and asked(job["stack"], job["target"])]
+    if not (lines or jobs):
         terminal.say(N_("There is no backup yet."))
         return
-    lines.sort(key=lambda line: line[:2], reverse=True)
-    table([[terminal.tr(text) for text in HEADS], *(cells for _, _, cells in lines)])
+    lines.sort(key=lambda line: line[0], reverse=True)
+    running = [_running(terminal, job) for job in jobs]
+    table([[terminal.tr(text) for text in HEADS], *running, *(cells for _, cells in lines)])
 
 
 def _state(terminal: Terminal, state: present.Standing, more: str = "") -> str:
@@ -58,7 +57,7 @@ def _saved(terminal: Terminal, each: Data) -> Line:
         present.duration(each["pause_seconds"], terminal.language),
         _state(terminal, each["state"], why),
     ]
-    return each["taken"], each["copy_of"] is None, cells
+    return (each["taken"], each["copy_of"] or each["id"], each["copy_of"] is None), cells
 
 
 def _missed(terminal: Terminal, stack: str, place: Data, snapshots: Sequence[Data]) -> Iterator[Line]:
@@ -76,16 +75,16 @@ def _missed(terminal: Terminal, stack: str, place: Data, snapshots: Sequence[Dat
                 N_("{number} times since {time}"), number=len(times), time=terminal.date(times[-1])
             )
         cells = ["", stack, place["target"], terminal.date(times[0]), "", "", "", _state(terminal, "missed", more)]
-        yield times[0], True, cells
+        yield (times[0], "", True), cells
 
 
-def _running(terminal: Terminal, job: Data) -> Line:
+def _running(terminal: Terminal, job: Data) -> list[str]:
     if job["state"] == "queued":
         state = _state(terminal, "waiting")
     else:
         state = _state(terminal, "running", f": {terminal.present_step(job)}")
     number = terminal.tr(N_("job {job}"), job=job["id"])
-    return job["created"], True, [number, job["stack"], job["target"], terminal.date(job["created"]), "", "", "", state]
+    return [number, job["stack"], job["target"], terminal.date(job["created"]), "", "", "", state]
 
 
 def shown(terminal: Terminal, backup: Data) -> None:

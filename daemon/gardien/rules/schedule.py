@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+HOUR = timedelta(hours=1)
 MOST_SPREAD = timedelta(minutes=15)
 
 _CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
@@ -45,8 +46,9 @@ def following(at: str, after: datetime, zone: ZoneInfo) -> datetime:
 
     In UTC: what is added to a local time, or the way between two of them, is an hour off on such a night.
     """
-    found: datetime = next(CronSim(cron(at), after.astimezone(zone)))
-    return found.astimezone(UTC)
+    # Begun within the hour that comes twice, it would find times of the first one in the second.
+    moments: Iterator[datetime] = CronSim(cron(at), (after.astimezone(UTC) - 2 * HOUR).astimezone(zone))
+    return next(each for moment in moments if (each := moment.astimezone(UTC)) > after)
 
 
 def late(newest_good: datetime | None, since: datetime | None, now: datetime, allowed: timedelta) -> bool:
@@ -79,7 +81,7 @@ def missed(at: str, since: datetime, taken: Sequence[datetime], now: datetime, z
     moment = following(at, since, zone)
     while moment <= now:
         after = following(at, moment, zone)
-        waited = moment + min(timedelta(hours=2), (after - moment) / 2)
+        waited = moment + min(2 * HOUR, (after - moment) / 2)
         if now > waited and not any(moment <= each < after for each in taken):
             found.append(moment)
         moment = after

@@ -44,7 +44,7 @@ class Upkeep:
         zone = agenda.zone
         self._rules = _Rules(world, zone)
         runner.teach("copy", _Copy(world, targets))
-        runner.teach("check", _Check(world, targets))
+        runner.teach("check", _Check(world, targets, self._rules))
         runner.teach("forget", _Forget(world, targets, self._rules))
         runner.teach("prune", _Prune(world, targets))
 
@@ -141,8 +141,18 @@ class _Rules:
         self._zone = zone
 
     async def proposals(self, target: str) -> list[Proposal]:
+        """What it says now of what we know to be there."""
+        every = await self._world.store.snapshots(target=target, most=ALL)
+        return await self._judge(target, [each for each in every if each.why != LOST])
+
+    async def wanted(self, target: str) -> frozenset[str]:
+        """The ids that have to be there: what it keeps of all that we ever saw there."""
+        every = await self._world.store.snapshots(target=target, most=ALL)
+        judged = await self._judge(target, [replace(each, good=each.good or each.why == LOST) for each in every])
+        return frozenset(id_ for each in judged for id_ in each.ruling.reasons)
+
+    async def _judge(self, target: str, every: Sequence[Snapshot]) -> list[Proposal]:
         world = self._world
-        every = await world.store.snapshots(target=target, most=ALL)
         place, care = world.settings.targets[target], await care_of(world, target)
         believed = world.settings.trust_clock or await world.host.clock_is_set()
         clock = ClockFacts(world.clock(), care.ruled, believed)
@@ -178,25 +188,6 @@ class _Care:
         for repository in _repositories(run):
             await self._targets.opened(repository)
 
-    async def _compare(self, run: Run) -> list[Found]:
-        """What is there, compared with what should be: a backup that the repository does not list any more does not
-        count, and somebody else took it away.
-        """
-        await self._look(run)
-        target, store = run.plan.subject, self._world.store
-        found = await self._world.restic.found(target, tags=())
-        listed = {each.id for each in found}
-        lost = 0
-        for each in await store.snapshots(target=target, most=ALL):
-            if each.id not in listed:
-                lost += 1
-                await store.add_snapshot(replace(each, good=False, why=each.why or LOST))
-            elif each.why == LOST:
-                await store.add_snapshot(replace(each, good=True, why=None))
-        care = await care_of(self._world, target)
-        await keep_care(self._world, target, replace(care, lost=lost))
-        return found
-
     def _limit(self, target: str) -> int | None:
         return self._world.settings.targets[target].kib_per_second(self._world.clock().astimezone().time())
 
@@ -204,6 +195,37 @@ class _Care:
 def _repositories(run: Run) -> list[str]:
     source = run.facts.get("source")
     return [run.plan.subject, *([str(source)] if source else [])]
+
+
+class _Comparing(_Care):
+    """What begins with a look at what is there."""
+
+    def __init__(self, world: World, targets: Targets, rules: _Rules) -> None:
+        super().__init__(world, targets)
+        self._rules = rules
+
+    async def _compare(self, run: Run) -> list[Found]:
+        """What is there, compared with what should be: a backup that the repository does not list any more does not
+        count, and somebody else took it away. One that retention would have let go is no loss: hosts clear up, too.
+        """
+        await self._look(run)
+        target, store = run.plan.subject, self._world.store
+        found = await self._world.restic.found(target, tags=())
+        listed, wanted = {each.id for each in found}, await self._rules.wanted(target)
+        lost, gone = 0, list[str]()
+        for each in await store.snapshots(target=target, most=ALL):
+            if each.id in listed:
+                if each.why == LOST:
+                    await store.add_snapshot(replace(each, good=True, why=None))
+            elif each.id in wanted:
+                lost += 1
+                await store.add_snapshot(replace(each, good=False, why=LOST))
+            else:
+                gone.append(each.id)
+        await store.drop_snapshots(target, gone)
+        care = await care_of(self._world, target)
+        await keep_care(self._world, target, replace(care, lost=lost))
+        return found
 
 
 class _Copy(_Care):
@@ -249,11 +271,11 @@ class _Copy(_Care):
             run.done(N_("{target} holds a copy of every backup already"), target=target)
 
 
-class _Check(_Care):
+class _Check(_Comparing):
     """Whether the repository is whole, with a part of its data read; what is found is remembered until it is mended."""
 
-    def __init__(self, world: World, targets: Targets) -> None:
-        super().__init__(world, targets)
+    def __init__(self, world: World, targets: Targets, rules: _Rules) -> None:
+        super().__init__(world, targets, rules)
         self.do: Mapping[str, Do] = {"look": self._find, "read": self._read, "note": self._note}
 
     async def _find(self, run: Run) -> None:
@@ -289,12 +311,11 @@ class _Check(_Care):
         )
 
 
-class _Forget(_Care):
+class _Forget(_Comparing):
     """Retention: what the rule lets go, and no other."""
 
     def __init__(self, world: World, targets: Targets, rules: _Rules) -> None:
-        super().__init__(world, targets)
-        self._rules = rules
+        super().__init__(world, targets, rules)
         self.do: Mapping[str, Do] = {
             "look": self._find,
             "rule": self._rule,
