@@ -174,7 +174,7 @@ async def test_how_it_is_looked_after(world: World, client: Client) -> None:
         "Damaged 1 backup that was here is not here any more.",
         "Last check Yesterday at 12:00: 2 faults were found",
         "Not all of it yet",
-        "Old backups Nothing goes now: The machine's clock has jumped.",
+        "Old backups Nothing goes now. The machine's clock has jumped.",
         "pack 5f3c: <b>hash</b> mismatch",
     ):
         assert sentence in page.text, sentence

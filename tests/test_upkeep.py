@@ -305,26 +305,6 @@ async def test_a_backup_that_went_before_it_was_copied_is_not_asked_for_for_ever
     assert [each.original for each in home.there("far")] == await home.known(good_only=True)
 
 
-async def test_row_01_retention_that_does_not_run_for_a_week_is_told_of(home: Home) -> None:
-    """Backups stay green, and the repository grows for ever."""
-    home.restic.keeping.add("near")
-    await home.live(days=1)
-    forget = home.restic.forget
-
-    async def locked(target: str, snapshots: Any) -> None:
-        raise Refused("a lock of a killed restic", "Take it away.")
-
-    home.restic.forget = locked  # type: ignore[method-assign]
-    await home.live(days=7, hours=12)
-    alerts = await home.alerts()
-    assert "no old backups were cleared out at near for a week" in str(alerts["retention:near"].says)
-    assert {each.state for each in await home.jobs("backup")} == {"done"}
-    home.restic.keeping.clear()
-    home.restic.forget = forget  # type: ignore[method-assign]
-    await home.live(days=1, hours=1)
-    assert "retention:near" not in await home.alerts()
-
-
 # -- prune
 
 

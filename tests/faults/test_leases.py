@@ -48,6 +48,7 @@ def test_row_20_everything_at_once(home: House) -> None:
     """Backups, restores, a look at the target, all in the same moment: one after the other, the urgent first."""
     home.weigh(2)
     home.box.gardien("backup", "create", STACK)
+    heard = len(home.box.log.read_text())
     before = {each["id"] for each in home.box.json("job", "list")}
     asked = [("backup", "create", STACK), ("restore", STACK, "--yes"), ("stack", "restart", STACK)] * 2
     with ThreadPoolExecutor(len(asked) + 1) as crowd:
@@ -61,11 +62,12 @@ def test_row_20_everything_at_once(home: House) -> None:
     assert {each["state"] for each in jobs} == {"done"}, [(each["kind"], each["says"]) for each in jobs]
     assert leases(home.box) == ""
     assert home.locks() == []
-    by_start = sorted(jobs, key=lambda each: order(home, each["id"]))
+    log = home.box.log.read_text()[heard:].splitlines()
+    by_start = sorted(jobs, key=lambda each: began(log, each["id"]))
     first, *others = [each["kind"] for each in by_start]
     assert first == "backup"
     assert others[:2] == ["restore"] * 2, others
-    assert overlapping(home) == []
+    assert overlapping(log) == []
     home.box.until_well(STACK, 30)
     said = subprocess.run(
         [RESTIC, "-r", str(home.repository), "-p", str(home.box.passphrase), "--no-cache", "check"],
@@ -76,16 +78,15 @@ def test_row_20_everything_at_once(home: House) -> None:
     assert said.returncode == 0, said.stderr
 
 
-def order(home: House, job: int) -> int:
-    """When the job's first step began, by the daemon's own log."""
-    lines = home.box.log.read_text().splitlines()
-    return next(number for number, line in enumerate(lines) if f": job {job} (" in line)
+def began(log: list[str], job: int) -> int:
+    """When the job's first step began."""
+    return next(number for number, line in enumerate(log) if f": job {job} (" in line)
 
 
-def overlapping(home: House) -> list[str]:
-    """Lines of one job between another one's first step and its end, by the daemon's own log."""
+def overlapping(log: list[str]) -> list[str]:
+    """Lines of one job between another one's first step and its end."""
     present, wrong = None, []
-    for line in home.box.log.read_text().splitlines():
+    for line in log:
         found = re.search(rf"runner: job (\d+)(?: \(\w+ {STACK}\): |: (done|failed|cancelled|interrupted))", line)
         if found is None:
             continue

@@ -2,7 +2,10 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.contracts.small_disk import small_disk
 from tests.faults.houses import STACK, House, is_open, refused, settle
@@ -80,26 +83,6 @@ def test_row_14_a_file_that_cannot_be_read(home: House) -> None:
     home.is_well()
 
 
-def test_row_14_a_folder_that_vanishes_meanwhile(home: House) -> None:
-    """It is there when the backup begins, and away when people are stopped: restic itself calls that a success."""
-    home.weigh(1)
-    home.box.gardien("backup", "create", STACK)
-    away = home.srv.with_name("elsewhere")
-    home.slow()
-    home.weigh(3)
-    home.box.gardien("backup", "create", STACK, "--no-wait")
-    home.until_sending()
-    home.srv.rename(away)
-    try:
-        job = home.box.until_jobs_end()[0]
-    finally:
-        away.rename(home.srv)
-        home.line.rate = None
-    assert (job["kind"], job["state"], job["code"]) == ("backup", "failed", "incomplete")
-    assert not home.box.json("backup", "list", STACK)[0]["good"] or job["state"] == "failed"
-    home.is_well()
-
-
 def dump_is_broken(machine: Box, says: str) -> None:
     refused(machine, "backup", "create", STACK, says=says)
     assert machine.json("backup", "list", STACK) == []
@@ -119,18 +102,47 @@ def test_row_16_a_dump_without_its_last_line() -> None:
         machine.stop()
 
 
-def test_row_16_the_database_dies_in_the_dump() -> None:
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Box]:
+    """A house with time to do something while the database is written out."""
+    quick = "argv: [cat, /srv/database]"
+    text = compose_file()
+    assert quick in text
     with box() as machine:
-        slow = compose_file().replace(
-            "argv: [cat, /srv/database]", "argv: [sh, -c, 'cat /srv/database; echo half > /srv/dumping; sleep 60']"
-        )
-        assert "dumping" in slow
-        settle(machine, slow)
-        machine.gardien("backup", "create", STACK, "--no-wait")
-        until((machine.data / STACK / "srv" / "dumping").exists, 60)
-        docker("kill", docker("ps", "--quiet", "--filter", f"name={machine.prefix}").strip())
-        job = machine.until_jobs_end()[0]
-        assert (job["kind"], job["state"]) == ("backup", "failed")
-        assert machine.json("backup", "list", STACK) == []
-        is_open(machine)
+        settle(machine, text.replace(quick, "argv: [sh, -c, 'echo now > /srv/dumping; sleep 5; cat /srv/database']"))
+        yield machine
         machine.stop()
+
+
+def until_dumping(machine: Box) -> None:
+    """Begin a backup, and come back when the database is being written out."""
+    now = machine.data / STACK / "srv" / "dumping"
+    now.unlink(missing_ok=True)
+    machine.gardien("backup", "create", STACK, "--no-wait")
+    until(now.exists, 60)
+
+
+def test_row_14_a_folder_that_vanishes_meanwhile(slow: Box) -> None:
+    """It is there when the backup begins, and away when people are stopped: restic itself calls that a success."""
+    srv = slow.data / STACK / "srv"
+    until_dumping(slow)
+    srv.rename(slow.root / "elsewhere")
+    try:
+        job = slow.until_jobs_end()[0]
+    finally:
+        (slow.root / "elsewhere").rename(srv)
+    assert (job["kind"], job["state"], job["code"]) == ("backup", "failed", "incomplete")
+    assert not any(each["good"] for each in slow.json("backup", "list", STACK))
+    is_open(slow)
+    slow.gardien("backup", "create", STACK)
+
+
+def test_row_16_the_database_dies_in_the_dump(slow: Box) -> None:
+    before = slow.json("backup", "list", STACK)
+    until_dumping(slow)
+    docker("kill", docker("ps", "--quiet", "--filter", f"name={slow.prefix}").strip())
+    job = slow.until_jobs_end()[0]
+    assert (job["kind"], job["state"]) == ("backup", "failed")
+    assert slow.json("backup", "list", STACK) == before
+    is_open(slow)
+    assert not (slow.data / STACK / ".gardien" / "dumps").exists()

@@ -21,28 +21,17 @@ def die_at(box: Box, point: str, *command: str) -> None:
     assert code == -9, f"the daemon ended with {code}, not at {point}:\n{box.logged()}"
 
 
+def plain_restic(box: Box, host: SftpHost, cache: Path, *argv: str) -> str:
+    """What plain restic prints of the repository, without a lock of its own."""
+    repository = next(path.parent for path in host.folder.rglob("config") if (path.parent / "keys").is_dir())
+    fixed = ["--repo", str(repository), "--password-file", str(box.passphrase), "--cache-dir", str(cache), "--no-lock"]
+    done = subprocess.run([RESTIC, *fixed, *argv], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout
+
+
 def locks(box: Box, host: SftpHost, cache: Path) -> list[str]:
     """What plain restic says of locks in the repository."""
-    repository = next(path.parent for path in host.folder.rglob("config") if (path.parent / "keys").is_dir())
-    done = subprocess.run(
-        [
-            RESTIC,
-            "--repo",
-            str(repository),
-            "--password-file",
-            str(box.passphrase),
-            "--cache-dir",
-            str(cache),
-            "--no-lock",
-            "list",
-            "locks",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout.split()
+    return plain_restic(box, host, cache, "list", "locks").split()
 
 
 def leases(box: Box) -> str:

@@ -167,7 +167,7 @@ class ResticCli:
             persistent=persistent,
             again=again,
             zone="UTC" if at is not None else None,
-            often=opened is not None,
+            held=opened is not None,
             kib_per_second=kib_per_second,
             ok=(0, 3),
         )

@@ -192,17 +192,20 @@ class Calls:
         on_line: OnLine | None = None,
         on_complaint: OnLine | None = None,
         haste: float | None = None,
-        often: bool = False,
+        held: bool = False,
         timeout: float | None = None,
         silence: float | None = None,
         ok: Sequence[int] = (0,),
     ) -> Outcome:
-        """`often`: somebody waits for the moment when it is done. Raises Ended."""
+        """`held` at a gate: somebody waits for it to get on, so it reports often; and should we die, the gate is open:
+        then it has to end, too. Raises Ended.
+        """
+        leash = ["setpriv", "--pdeathsig", "INT", "--"] if held else []
         return await run(
-            [self._settings.programs.restic, *args],
+            [*leash, self._settings.programs.restic, *args],
             env={
                 "RESTIC_CACHE_DIR": str(self._cache),
-                "RESTIC_PROGRESS_FPS": "20" if often else "2",
+                "RESTIC_PROGRESS_FPS": "20" if held else "2",
                 **proxy_env(self._settings),
                 **(env or {}),
             },

@@ -297,8 +297,8 @@ def age(then: datetime, now: datetime, language: str) -> str:
 
 
 def weekday(day: date, language: str) -> str:
-    """A day of the week in two or three letters: `Mo`, `lun.`."""
-    return str(Locale.parse(language).days["format"]["abbreviated"][day.weekday()])
+    """A day of the week in two letters: `Mo`, `lu`."""
+    return str(Locale.parse(language).days["format"]["short"][day.weekday()])
 
 
 def full_day(day: date, language: str) -> str:

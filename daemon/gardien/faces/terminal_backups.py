@@ -130,9 +130,9 @@ def proposed(terminal: Terminal, data: Data) -> None:
             text = N_("{stack} at {target}: nothing goes, because {why}.")
             says = terminal.tr(text, stack=each["stack"], target=data["target"], why=each["frozen"])
         else:
-            text = N_("{stack} at {target}: {count} would go, {rest} would stay.")
+            text = N_("{stack} at {target}: {number} would go, {rest} would stay.")
             rest = len(each["snapshots"]) - going
-            says = terminal.tr(text, stack=each["stack"], target=data["target"], count=going, rest=rest)
+            says = terminal.tr(text, stack=each["stack"], target=data["target"], number=going, rest=rest)
         click.secho(says, bold=True)
         table([_ruled(terminal, snapshot) for snapshot in each["snapshots"]], head=False)
 

@@ -37,7 +37,7 @@ class Care:
         return min(self.parts.values()) if len(self.parts) == PARTS else None
 
     def until(self, now: datetime) -> "Care":
-        """Without what was done after `now`: the clock was wrong then."""
+        """Without what was done after `now`: the clock was wrong then, as `ruled` goes on to tell."""
 
         def done(moment: datetime | None) -> datetime | None:
             return None if moment is None or moment > now else moment
@@ -48,7 +48,6 @@ class Care:
             checked=done(self.checked),
             parts={part: when for part, when in self.parts.items() if when <= now},
             forgot=done(self.forgot),
-            ruled=done(self.ruled),
             pruned=done(self.pruned),
         )
 

@@ -87,9 +87,9 @@ class Backups:
             )
         if len(found) > 1:
             raise BadInput(
-                N_("{count} backups have an id that begins with {id}"),
+                N_("{number} backups have an id that begins with {id}"),
                 N_("Write more of it: `gardien backup list` shows them."),
-                count=len(found),
+                number=len(found),
                 id=beginning,
             )
         return found[0]

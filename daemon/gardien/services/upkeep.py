@@ -1,6 +1,7 @@
 """Looking after the repositories: copying, checking, forgetting, making room. Each is a job with the target's name."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -188,6 +189,15 @@ class _Care:
         for repository in _repositories(run):
             await self._targets.opened(repository)
 
+    @contextlib.asynccontextmanager
+    async def _noting(self, target: str) -> AsyncIterator[None]:
+        """A host that lets nothing be deleted is not asked each day."""
+        try:
+            yield
+        except Refused:
+            await self._world.store.note(deletes_note(target), "no")
+            raise
+
     def _limit(self, target: str) -> int | None:
         return self._world.settings.targets[target].kib_per_second(self._world.clock().astimezone().time())
 
@@ -340,7 +350,8 @@ class _Forget(_Comparing):
 
     async def _forget(self, run: Run) -> None:
         target, remove = run.plan.subject, _ids(run, "remove")
-        await self._world.restic.forget(target, [*remove, *_ids(run, "live")])
+        async with self._noting(target):
+            await self._world.restic.forget(target, [*remove, *_ids(run, "live")])
         await self._world.store.drop_snapshots(target, remove)
 
     async def _settle(self, run: Run) -> None:
@@ -370,7 +381,8 @@ class _Prune(_Care):
 
     async def _prune(self, run: Run) -> None:
         target = run.plan.subject
-        await self._world.restic.prune(target, run.report, kib_per_second=self._limit(target))
+        async with self._noting(target):
+            await self._world.restic.prune(target, run.report, kib_per_second=self._limit(target))
 
     async def _settle(self, run: Run) -> None:
         target = run.plan.subject
