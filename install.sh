@@ -75,8 +75,9 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
     [login]="Pour entrer (ce lien ne sert qu'une fois) : %s"
     [login_again]="Pour un nouveau lien d'entrée : sudo %s user link"
     [tunnel]="Depuis un autre ordinateur, d'abord : ssh %s %s@%s"
-    [next_target]="D'abord, dites dans %s, sous « targets: », où vont les sauvegardes ; puis :
-  sudo %s target init NOM         préparer cet endroit"
+    [next_target]="D'abord, dites où vont les sauvegardes :
+  sudo %s target presets          les hébergeurs que gardien connaît
+  sudo %s target add NOM          mettre en place l'un d'eux"
     [next]="Et maintenant :
   sudo %s stack add nextcloud     fichiers, agenda et contacts
   sudo %s status                  comment va la maison"
@@ -161,8 +162,9 @@ else
     [login]="To log in (this link works once): %s"
     [login_again]="For a new login link: sudo %s user link"
     [tunnel]="From another computer, first: ssh %s %s@%s"
-    [next_target]="First, say in %s, under 'targets:', where the backups go; then:
-  sudo %s target init NAME        make that place ready"
+    [next_target]="First, say where the backups go:
+  sudo %s target presets          the hosts that gardien knows
+  sudo %s target add NAME         set one of them up"
     [next]="What next:
   sudo %s stack add nextcloud     files, calendar and contacts
   sudo %s status                  how the house is doing"
@@ -476,15 +478,7 @@ YAML
   else
     cat <<YAML
 $NO_TARGETS
-# Where the backups go, for example (then: gardien target init elsewhere):
-# targets:
-#   elsewhere:
-#     kind: sftp
-#     host: storage.example.org
-#     user: practice
-#     folder: backups
-#     key: $ETC/secrets/elsewhere.key
-#     host_key: ssh-ed25519 AAAA...
+# Where the backups go: 'gardien target add NAME' asks, and writes $ETC/targets/NAME.yaml.
 # backup: {at: "daily at 02:30"}
 YAML
   fi
@@ -690,7 +684,7 @@ farewell() {
     say demo_page "http://localhost:$DEMO_PORT/"
     say demo_next
   else
-    if grep -qxF "$NO_TARGETS" "$SETTINGS"; then say next_target "$SETTINGS" "$command"; fi
+    if grep -qxF "$NO_TARGETS" "$SETTINGS"; then say next_target "$command" "$command"; fi
     say next "$command" "$command"
   fi
   if ! with_systemd; then

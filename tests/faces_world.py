@@ -229,7 +229,7 @@ class World:
         return view
 
     def add_target(self, name: str, *, care: Care | None = None, **changes: object) -> TargetView:
-        """A place for backups, well looked after. Those of a stack are to be added before it."""
+        """A place for backups, well looked after; to be added before the stacks that are saved there."""
         day = timedelta(days=1)
         read = {part: self.now - part * 7 * day for part in range(1, 5)}
         done = Care(ready=self.now - 90 * day, checked=self.now - 2 * day, parts=read, forgot=self.now - day)

@@ -21,7 +21,7 @@ from tests.faces_world import World, make_world
 
 Client = TestClient[web.Request, web.Application]
 PASSWORD = "correct horse battery staple"
-FILL = {"name": "nextcloud", "token": "abc", "job": "1", "target": "box"}
+FILL = {"name": "nextcloud", "token": "abc", "job": "1", "target": "box", "snapshot": "0" * 12}
 
 
 @pytest.fixture

@@ -89,11 +89,22 @@ def test_left_out_means_each_that_fits(two: Running) -> None:
     many = gardien(two.config, "backup", "check", "--all", "--json").stdout.splitlines()
     assert [(job["target"], job["state"]) for job in map(json.loads, many)] == [("near", "done"), ("far", "done")]
     assert told(two.config, "backup", "copy")["target"] == "far", "only one of them is a copy"
+    assert "all of them were read byte by byte" in gardien(two.config, "backup", "check", "far", "--all").stdout
+    assert gardien(two.config, "backup", "forget", "far").stdout.endswith("No backup at far is old enough to go.\n")
     plans = gardien(two.config, "backup", "check", "--all", "--dry-run").stdout
     assert plans.count("--read-data-subset=1/1") == 2 and "near:\n 1. " in plans and "far:\n 1. " in plans
     assert re.match(r"Job \d+ has begun", gardien(two.config, "backup", "prune", "near", "--no-wait").stdout)
     missing = gardien(two.config, "backup", "check", "nowhere", code=1)
     assert "no backup target called nowhere" in missing.stderr
+
+
+def test_where_no_target_is_ready_nothing_is_tried() -> None:
+    with running_house() as house:
+        refused = gardien(house.config, "backup", "check", code=1).stderr
+        assert "The backup target box is not ready." in refused and "gardien target test box" in refused
+        assert told(house.config, "job", "list") == []
+    with running_house(targets={}) as house:
+        assert "gardien target add" in gardien(house.config, "backup", "prune", code=1).stderr
 
 
 def test_a_failure_at_one_target_stops_no_other(mine: Running) -> None:

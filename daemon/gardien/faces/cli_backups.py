@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from gardien.errors import GardienError, NotFound
+from gardien.errors import GardienError, NotFound, Refused
 from gardien.faces.call import NotRunning
 from gardien.faces.session import STACK, Data, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
@@ -88,7 +88,14 @@ def forget(session: Session, *, target: str | None, dry_run: bool, no_wait: bool
 @answers
 def copy(session: Session, *, target: str | None, dry_run: bool, no_wait: bool) -> None:
     """Send a target what it lacks of the one it is a copy of. That happens by itself after each backup."""
-    _each(session, "copy", target, lambda each: each["copy_of"] is not None, dry_run=dry_run, no_wait=no_wait)
+    _each(
+        session,
+        "copy",
+        target,
+        lambda each: each["copy_of"] is not None,
+        dry_run=dry_run,
+        no_wait=no_wait,
+    )
 
 
 @backup.command()
@@ -105,13 +112,20 @@ def _clears(target: Data) -> bool:
 
 
 def _names(session: Session, target: str | None, fits: Callable[[Data], bool]) -> list[str]:
-    """The target that was named, or all that fit; where none fits all of them: the daemon says why not."""
+    """The target that was named, or all ready ones that fit; where none fits all of them: the daemon says why not."""
     if target is not None:
         return [target]
     targets = session.daemon.get("status")["targets"]
     if not targets:
         raise NotFound(N_("no backup target is set up"), N_("`gardien target add` sets one up."))
-    return [each["name"] for each in targets if fits(each)] or [each["name"] for each in targets]
+    ready = [each for each in targets if each["ready"]]
+    if not ready:
+        raise Refused(
+            N_("the backup target {target} is not ready"),
+            N_("`gardien target test {target}` says what is missing."),
+            target=targets[0]["name"],
+        )
+    return [each["name"] for each in ready if fits(each)] or [each["name"] for each in ready]
 
 
 def _each(

@@ -51,7 +51,7 @@ class Agenda:
         """What comes next of everything, soonest first."""
         entries: list[Entry] = []
         stacks = [stack for stack in await self._stacks.all() if stack.recipe.kept]
-        for target, place in self._world.settings.targets.items():
+        for target, place in list(self._world.settings.targets.items()):  # it may change meanwhile
             if await ready_since(self._world, target) is None:
                 continue
             if place.copy_of is not None:
@@ -86,7 +86,7 @@ class Agenda:
             return [Entry("copy", target, moment)] if moment is not None else []
         newest = max(each.taken for each in owed)
         if not runs or newest > runs[0].created:
-            return [Entry("copy", target, min(newest, self._world.clock()))]
+            return [Entry("copy", target, since if ahead(newest, self._world.clock()) else newest)]
         # What a run that ended well has not copied is not at the source any more; retention will find that out.
         soon = agenda.again(runs)
         return [Entry("copy", target, soon or schedule.following(REFUSED_AGAIN, runs[0].created, self.zone))]

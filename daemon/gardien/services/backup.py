@@ -234,7 +234,7 @@ class _Backup:
     async def _live(self, run: Run) -> None:
         """Alone it is no backup, and its tag says so; it stays for a day, so that a backup needs no right to delete."""
         saved = await self._alone(run, "live")
-        await run.remember(live=saved.id, live_files=saved.files)
+        await run.remember(live=saved.id, live_files=saved.files, live_added=saved.added)
 
     async def _former(self, run: Run) -> Snapshot | None:
         """The newest good one at this target."""
@@ -320,7 +320,7 @@ class _Backup:
             final=saved.id,
             files=saved.files,
             bytes=saved.bytes,
-            added=saved.added,
+            added=saved.added + int(_number(run, "live_added")),
             missed=list(saved.missed[:MOST_MISSED]),
             unread=0 if saved.complete else max(1, len(saved.missed)),
             taken=self._world.clock().isoformat(),

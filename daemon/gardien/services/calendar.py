@@ -60,7 +60,7 @@ class Calendar:
 
     async def _listen(self, changed: asyncio.Event) -> None:
         async for topic in self._feed.listen():
-            if topic == "job":
+            if topic in {"job", "target"}:
                 changed.set()
 
     async def look(self) -> float:

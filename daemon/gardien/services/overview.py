@@ -43,7 +43,7 @@ class Overviews:
 
     async def _view(self, stack: Stack, health: StackHealth | None, now: datetime) -> StackView:
         kept, running = stack.recipe.kept, stack.chosen.wanted == "running"
-        places = [await self._place(stack, target, now) for target in self._world.settings.targets if kept]
+        places = [await self._place(stack, target, now) for target in list(self._world.settings.targets) if kept]
         allowed = timedelta(hours=self._world.settings.backup.late_after_hours)
         nowhere = kept and running and not places
         late = nowhere and schedule.late(None, await added(self._world, stack.name), now, allowed)

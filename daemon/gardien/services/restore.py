@@ -112,7 +112,7 @@ class _Restore:
         world, name, target = self._world, run.plan.subject, run.text("target")
         await disk.require(world, new_disk=bool(run.facts.get("new_disk")))
         await world.engine.ping()
-        await self._targets.opened(target)
+        await self._targets.opened(target, reading=True)
         wanted = run.text("snapshot")
         found = [
             each for each in await world.restic.found(target, tags=tags(name, "final")) if each.id.startswith(wanted)

@@ -96,10 +96,11 @@ class Upkeep:
     async def views(self) -> tuple[TargetView, ...]:
         """Every target of the house, as the store remembers it."""
         agenda = await self._agenda.all()
-        return tuple([await self._view(name, agenda) for name in self._world.settings.targets])
+        targets = list(self._world.settings.targets.items())  # they may change meanwhile
+        return tuple([await self._view(name, place, agenda) for name, place in targets])
 
-    async def _view(self, target: str, agenda: Sequence[Entry]) -> TargetView:
-        world, place = self._world, self._world.settings.targets[target]
+    async def _view(self, target: str, place: Target, agenda: Sequence[Entry]) -> TargetView:
+        world = self._world
         newest: dict[str, datetime] = {}
         now = world.clock()
         for each in await world.store.snapshots(target=target, good_only=True, most=ALL):
@@ -313,12 +314,15 @@ class _Check(_Comparing):
                 count=int(run.text("count")),
                 detail="\n".join(problems),
             )
-        run.done(
-            N_("the backups at {target} are whole; part {part} of {of} was read byte by byte"),
-            target=target,
-            part=part[0],
-            of=part[1],
-        )
+        if part[1] == 1:
+            run.done(N_("the backups at {target} are whole; all of them were read byte by byte"), target=target)
+        else:
+            run.done(
+                N_("the backups at {target} are whole; part {part} of {of} was read byte by byte"),
+                target=target,
+                part=part[0],
+                of=part[1],
+            )
 
 
 class _Forget(_Comparing):
@@ -362,14 +366,15 @@ class _Forget(_Comparing):
         await keep_care(self._world, target, care if frozen is not None else replace(care, forgot=now))
         if frozen is not None:
             run.done(N_("no backup at {target} was cleared out: {why}"), target=target, why=frozen)
-        else:
-            count = len(_ids(run, "remove"))
+        elif count := len(_ids(run, "remove")):
             run.done(
                 N_("{count} old backups at {target} were cleared out, {kept} stay"),
                 target=target,
                 count=count,
                 kept=int(run.text("kept")),
             )
+        else:
+            run.done(N_("no backup at {target} is old enough to go"), target=target)
 
 
 class _Prune(_Care):
