@@ -1,12 +1,14 @@
 """The page of backups, and what other pages say of them: good, incomplete, missed and running ones never look alike."""
 
 import re
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.async_api import async_playwright
 
 from gardien.faces import history
 from gardien.model.operator import Operator, country_name
@@ -14,7 +16,7 @@ from gardien.model.target import Care
 from gardien.services.upkeep import LOST
 from gardien.words import N_, Words
 from tests.faces_world import World, make_world
-from tests.pictures import copied, furnish, save, worry
+from tests.pictures import FLAGS, come_in, copied, furnish, opened, save, worry
 from tests.test_pages import Client, press, read, visitor
 
 NOON = datetime(2026, 3, 10, 12).astimezone()
@@ -171,8 +173,8 @@ async def test_how_it_is_looked_after(world: World, client: Client) -> None:
     world.targets[0] = replace(world.targets[0], care=care, can_delete=True)
     page = await read(client, "/backups")
     for sentence in (
-        "Damaged 1 backup that was here is not here any more.",
-        "Last check Yesterday at 12:00: 2 faults were found",
+        "Damaged Backups that were here and are not any more: 1",
+        "Last check Yesterday at 12:00: not whole, faults found: 2",
         "Not all of it yet",
         "Old backups Nothing goes now. The machine's clock has jumped.",
         "pack 5f3c: <b>hash</b> mismatch",
@@ -318,3 +320,26 @@ async def test_the_page_is_well_formed_in_every_mood(tmp_path: Path, language: s
             ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
             assert len(ids) == len(set(ids))
             assert ("Sauvegardes" if language == "fr" else "Backups") in page.text
+
+
+async def test_a_browser_sees_a_day_turn_from_running_to_good_and_presses_check() -> None:
+    async with opened((furnish,)) as world, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        context = await come_in(world, browser, "en", "light", 1280)
+        page = await context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        await page.goto(f"http://127.0.0.1:{world.settings.page.port}/backups")
+        today = page.locator(".days").nth(1).locator("li").last
+        assert (await today.inner_text()).endswith("Good")
+        job = world.add_job("backup", "notes", "running", at=1)
+        world.feed.changed("job")
+        await today.get_by_text("Under way").wait_for(state="attached")
+        world.jobs[job.id] = replace(world.jobs[job.id], state="done")
+        world.feed.changed("job")
+        await today.get_by_text("Good").wait_for(state="attached")
+        await page.locator("#box-check").click()
+        await page.wait_for_url("**/jobs/*")
+        assert await page.locator("h1").inner_text() == "Check of box" and world.done == [("check", "box")]
+        assert complaints == []
+        await browser.close()

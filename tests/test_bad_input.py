@@ -1,7 +1,6 @@
 """What goes wrong at people's homes: each gives a sentence with a remedy, a non-zero code, and changes nothing."""
 
 import hashlib
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -9,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import sftp_target
-from tests.contracts.small_disk import small_disk
 from tests.world.box import Box, box, docker, free_port
 from tests.world.sftp import SftpHost
 
@@ -63,58 +60,6 @@ def test_wrong_passphrase(put_back: Box, host: SftpHost) -> None:
     assert "passphrase" in said
     refused(put_back, "restore", "nextcloud", "--yes", remedy="recovery key")
     assert everything(put_back, host.folder) == before
-
-
-def test_unreachable_target(put_back: Box, host: SftpHost) -> None:
-    host.stop()
-    before = everything(put_back, host.folder)
-    try:
-        said = refused(put_back, "backup", "create", "nextcloud", remedy="internet connection")
-        assert "annot reach" in said
-    finally:
-        host.start()
-    assert everything(put_back, host.folder) == before
-
-
-def test_a_server_that_is_not_the_one_we_know(put_back: Box, host: SftpHost) -> None:
-    before = everything(put_back, host.folder)
-    known = host._host_key.read_bytes(), host._host_key.with_suffix(".pub").read_bytes()
-    host.new_host_key()
-    try:
-        said = refused(put_back, "backup", "create", "nextcloud", remedy="Nothing was sent")
-        assert "not the server it used to be" in said
-    finally:
-        host.stop()
-        host._host_key.write_bytes(known[0])
-        host._host_key.with_suffix(".pub").write_bytes(known[1])
-        host.start()
-    assert everything(put_back, host.folder) == before
-
-
-def test_a_repository_that_vanished_is_not_made_anew(put_back: Box, host: SftpHost) -> None:
-    home = host.folder / "practice backups"
-    home.rename(host.folder / "elsewhere")
-    try:
-        said = refused(put_back, "backup", "create", "nextcloud", remedy="Do not start over")
-        assert "not where they were" in said
-        refused(put_back, "target", "init", "host", remedy="never makes")
-        assert not home.exists()
-    finally:
-        (host.folder / "elsewhere").rename(home)
-
-
-def test_missing_data_disk(put_back: Box, host: SftpHost) -> None:
-    mark = put_back.data / ".gardien-disk"
-    mark.rename(put_back.root / "mark")
-    before = everything(put_back, host.folder)
-    try:
-        said = refused(put_back, "backup", "create", "nextcloud", remedy="Plug the disk in")
-        assert "data disk is not there" in said
-        refused(put_back, "stack", "start", "nextcloud", remedy="Plug the disk in")
-        refused(put_back, "restore", "nextcloud", "--yes", remedy="--new-disk")
-        assert everything(put_back, host.folder) == before
-    finally:
-        (put_back.root / "mark").rename(mark)
 
 
 def test_port_taken(put_back: Box) -> None:
@@ -214,29 +159,3 @@ def test_gardien_not_running_is_told_with_how_to_start_it() -> None:
     with box() as fresh:
         said = refused(fresh, "status", code=3, remedy="Start it with")
         assert "not running" in said
-
-
-def test_full_target(tmp_path: Path) -> None:
-    """The disk behind the European host is full: the former backup stays whole, the application is open."""
-    with (
-        SftpHost(tmp_path / "host") as host,
-        small_disk(host.folder, megabytes=40),
-        box(sftp_target(host)) as machine,
-    ):
-        machine.start()
-        machine.gardien("target", "init", "host")
-        machine.gardien("stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={free_port()}")
-        machine.until_well("nextcloud")
-        machine.gardien("backup", "create", "nextcloud")
-        files = machine.data / "nextcloud/html/data/admin/files"
-        files.mkdir(parents=True, exist_ok=True)
-        (files / "film.bin").write_bytes(os.urandom(60_000_000))
-        done = machine.gardien("backup", "create", "nextcloud", check=False)  # once: a host is given time to make room
-        assert done.returncode == 1
-        assert "full" in done.stderr
-        assert "Older backups are safe" in done.stderr
-        machine.until_well("nextcloud", 30)
-        assert [each["good"] for each in machine.json("backup", "list", "nextcloud")] == [True]
-        (files / "film.bin").unlink()
-        machine.gardien("restore", "nextcloud", "--yes")
-        machine.stop()

@@ -550,7 +550,7 @@ def test_no_wait_and_cancel(house: Running) -> None:
     assert str(number) in gardien(house.config, "status").stdout
     until(lambda: told(house.config, "job", "show", str(number))["step"] == "live")
     under_way = gardien(house.config, "status").stdout
-    assert re.search(rf"{number}: Backup of .*: 2/8 .* 40\s?%", under_way), under_way
+    assert re.search(rf"{number}: Backup of .*: 2/9 .* 40\s?%", under_way), under_way
     assert "cancel" in gardien(house.config, "job", "cancel", str(number)).stdout.lower()
     assert told(house.config, "job", "show", str(number))["state"] == "cancelled"
     house.hold(False)
@@ -568,7 +568,7 @@ def test_without_a_terminal_progress_is_plain_lines(full: Running) -> None:
                 full.hold(False)
     assert watched.returncode == 0
     assert lines[-1].startswith("Trial notebook is saved") and "\r" not in "".join(lines)
-    assert any(re.match(r"2/8 Save the files while people go on working {2}40%", line) for line in lines)
+    assert any(re.match(r"2/9 Save the files while people go on working {2}40%", line) for line in lines)
     assert len(set(lines)) == len(lines)
 
 
@@ -641,7 +641,7 @@ def test_progress_is_one_line_that_moves(full: Running) -> None:
     assert person.ends() == 0
     moving, _, rest = person.screen.rpartition("\r\x1b[K")
     assert moving.count("\n") == 0, "progress took more than a line"
-    assert re.search(r"2/8 Save the files.*40\s?%.*12\sMB/s.*left", moving)
+    assert re.search(r"2/9 Save the files.*40\s?%.*12\sMB/s.*left", moving)
     assert rest.startswith("Trial notebook is saved") and rest.count("\n") == 1
 
 

@@ -16,7 +16,7 @@ SETUP = """  setup: [{exec: app, argv: [sh, -c, 'echo done > /srv/setup']}]
   with:
     other: {connect: [{exec: app, argv: [sh, -c, 'echo joined > /srv/joined']}]}
 """
-BACKUP = ("ready", "live", "pause", "dump", "final", "resume", "confirm", "tidy")
+BACKUP = ("ready", "live", "pause", "dump", "final", "resume", "send", "confirm", "tidy")
 STEPS = {
     "add": ("check", "images", "write", "up", "gate", "setup", "join"),
     "start": ("check", "up", "gate"),

@@ -26,7 +26,9 @@ from gardien.faces.server import make_app
 from gardien.model.health import Disk
 from gardien.model.job import Progress
 from gardien.model.manifest import Text
+from gardien.model.operator import Operator
 from gardien.model.overview import Overview
+from gardien.model.target import Care
 from gardien.words import N_, Words
 from tests.faces_world import CERTIFICATE, GB, World, make_world, question, recipe_of
 from tests.pictures import FLAGS, come_in, furnish, live_on, opened, save, worry
@@ -211,7 +213,7 @@ async def test_a_page_without_scripts_reloads_itself_while_something_runs(world:
     refresh = ("meta", {"http-equiv": "refresh", "content": "5"})
     assert refresh not in (await read(client, "/")).tags
     save(world)
-    for path in ("/", "/stacks/nextcloud", "/jobs", f"/jobs/{len(world.jobs)}"):
+    for path in ("/", "/stacks/nextcloud", "/backups", "/jobs", f"/jobs/{len(world.jobs)}"):
         assert refresh in (await read(client, path)).tags, path
     assert refresh not in (await read(client, "/jobs/1")).tags
 
@@ -672,7 +674,7 @@ async def test_every_page_is_well_formed_in_every_mood(world: World, client: Cli
     worry(world)
     live_on(world)
     paths = ["/", "/stacks/nextcloud", "/stacks/notes/stop", "/stacks/notes/restore", "/jobs", "/account"]
-    paths += ["/stacks/wiki", "/stacks/notes", "/add", "/add/meetings", "/certificate"]
+    paths += ["/backups", "/stacks/wiki", "/stacks/notes", "/add", "/add/meetings", "/certificate"]
     paths += [f"/stacks/notes/{page}" for page in ("settings", "logs", "first-login", "remove")]
     paths += [f"/jobs/{number}" for number in world.jobs]
     for path in paths:
@@ -736,6 +738,10 @@ async def test_what_nobody_planned_for_is_calm_and_logged(
 
 async def test_text_stays_text(world: World, client: Client) -> None:
     world.says = Words.of("{nasty}", nasty=NASTY)
+    nobody = Operator(NASTY, "US", None, False, Words.of("{x} `{x}`", x=NASTY))
+    care = Care(checked=world.now, problems=(NASTY,), frozen=Words.of("{x}", x=NASTY))
+    world.add_target(NASTY, address=NASTY, operator=nobody, care=care, copy_of=NASTY)
+    world.add_target("box", append_only=True, can_delete=True)
     view = world.add_stack("notes", NASTY, health="ailing", says=NASTY, summary=Text(en=NASTY, fr=NASTY))
     world.stacks[0] = replace(view, address="javascript:alert(3)")
     world.stacks[0] = replace(world.stacks[0], health=replace(view.health, says=Words.of("{why}", why=NASTY)))
@@ -760,7 +766,15 @@ async def test_text_stays_text(world: World, client: Client) -> None:
     world.recipes["notes"] = replace(nasty, name="notes", services={NASTY: "x"})
     world.broken["broken"] = BadInput("{x}", "{x} `{x}`", detail=NASTY, x=NASTY)
     world.logs = NASTY
-    paths = ["/", "/stacks/notes", "/jobs", f"/jobs/{failed.id}", f"/jobs/{running.id}", "/stacks/notes/stop"]
+    paths = [
+        "/",
+        "/stacks/notes",
+        "/backups",
+        "/jobs",
+        f"/jobs/{failed.id}",
+        f"/jobs/{running.id}",
+        "/stacks/notes/stop",
+    ]
     paths += ["/add", "/add/nasty", "/stacks/notes/settings", f"/stacks/notes/logs?service={quote(NASTY)}"]
     paths += ["/stacks/notes/first-login", "/stacks/notes/remove"]
     for path in paths:
@@ -783,7 +797,7 @@ async def test_text_stays_text(world: World, client: Client) -> None:
         page = Reader(html)
         assert "<script>" not in html and "alert(1)" in html, path
         assert not [attrs for tag, attrs in page.tags if tag == "img" or "onerror" in attrs], path
-    for query in ("", "?stack=notes", f"?job={failed.id}"):
+    for query in ("", "?backups", "?stack=notes", f"?job={failed.id}"):
         async with client.get("/live" + query) as stream:
             assert b"<script>" not in await stream.content.readuntil(b"\n\n")
     assert "<script>" not in await (await client.get(f"/login/{'<script>'}?next=<script>")).text()
@@ -1097,7 +1111,7 @@ async def test_no_page_is_wider_than_a_small_telephone(browser: Browser, languag
     async with opened((furnish, live_on)) as world:
         context = await come_in(world, browser, language, "dark", 320)
         page = await context.new_page()
-        paths = ["/add", "/add/meetings", "/certificate", "/stacks/wiki"]
+        paths = ["/backups", "/stacks/nextcloud", "/add", "/add/meetings", "/certificate", "/stacks/wiki"]
         paths += [f"/stacks/notes{each}" for each in ("", "/settings", "/logs", "/first-login", "/remove")]
         for path in paths:
             await page.goto(f"http://127.0.0.1:{world.settings.page.port}{path}")

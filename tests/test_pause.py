@@ -6,7 +6,6 @@ import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from tests.conftest import sftp_target
 from tests.world.box import Box, box, until
 from tests.world.line import Line
 from tests.world.notes import add, compose_file, lay_out
+from tests.world.plug import journal, locks, plain_restic
 from tests.world.sftp import SftpHost
 
 FRESH = 2_000_000  # bytes that come in after the first pass, and do not compress
@@ -35,8 +35,9 @@ TRIED = "[sh, -c, 'sleep $$(cat /srv/takes); test ! -e /srv/broken; cat /srv/dat
 class Notes:
     """A machine with the smallest stack, and the line to its host."""
 
-    def __init__(self, machine: Box, line: Line) -> None:
+    def __init__(self, machine: Box, host: SftpHost, line: Line) -> None:
         self.box = machine
+        self.host = host
         self.line = line
         self.srv = machine.data / "notes" / "srv"
 
@@ -78,7 +79,7 @@ def notes() -> Iterator[Notes]:
         machine.gardien("target", "init", "host")
         lay_out(machine, text=compose_file().replace(PAUSE, BUSY).replace(DUMP, TRIED))
         add(machine)
-        made = Notes(machine, line)
+        made = Notes(machine, host, line)
         (made.srv / "paused").touch()
         made.takes(0)
         for number in range(50):
@@ -110,7 +111,7 @@ class Told:
     async def _save(self, begin: Awaitable[object], opened: Callable[[], None], report: OnProgress) -> Saved:
         opened()
         begins = asyncio.ensure_future(begin)
-        await asyncio.wait({begins, self.ends}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((begins, self.ends), return_when=asyncio.FIRST_COMPLETED)
         self.report = report
         return await self.ends
 
@@ -258,6 +259,25 @@ def test_opened_within_a_second_of_any_failure(notes: Notes, what: str) -> None:
     assert notes.box.json("backup", "list", "notes")[0]["good"]
 
 
+@pytest.mark.usefixtures("as_it_was")
+def test_a_daemon_that_is_killed_takes_the_waiting_restic_along(notes: Notes, tmp_path: Path) -> None:
+    """Its gate is open then, and it would save what nobody has asked it to save yet. It leaves no lock."""
+
+    def saved() -> str:
+        return plain_restic(notes.box, notes.host, tmp_path, "snapshots", "--tag", "pass=final", "--json")
+
+    before = saved()
+    notes.takes(20)
+    notes.begin()
+    assert len(locks(notes.box, notes.host, tmp_path)) == 1, "it is not there, waiting"
+    notes.box.stop(signal.SIGKILL)
+    until(lambda: not locks(notes.box, notes.host, tmp_path), 10)
+    assert saved() == before
+    notes.takes(0)
+    notes.box.start()
+    assert notes.box.until_jobs_end()[0]["state"] == "interrupted"
+
+
 def _waiting(daemon: int) -> list[psutil.Process]:
     """The restic that waits for the end of the dump."""
     found = []
@@ -269,5 +289,4 @@ def _waiting(daemon: int) -> list[psutil.Process]:
 
 def _failed(notes: Notes, number: int) -> float:
     """When the journal says that a step failed."""
-    steps = notes.box.json("job", "show", str(number))["steps"]
-    return datetime.fromisoformat(next(step["ended"] for step in steps if step["state"] == "failed")).timestamp()
+    return next(ended for state, _, ended in journal(notes.box, number).values() if state == "failed").timestamp()

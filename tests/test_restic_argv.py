@@ -1,10 +1,12 @@
 """restic's command lines, without restic."""
 
 import csv
+import json
 import shlex
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,13 +16,14 @@ from gardien.adapters.restic_args import (
     copy_args,
     exclude,
     found_args,
+    lean_args,
     limit_args,
     restore_args,
     save_args,
     sftp_option,
     ssh_args,
 )
-from gardien.adapters.restic_errors import hopeless, typed
+from gardien.adapters.restic_errors import TurnedAway, holder, hopeless, typed
 from gardien.adapters.restic_lines import Bars, Gauge, problems_of
 from gardien.adapters.restic_places import PUBLIC_AUTHORITIES, authorities, known_host, place, store_file
 from gardien.adapters.restic_powers import signed
@@ -28,6 +31,7 @@ from gardien.errors import (
     CommandFailed,
     Damaged,
     GardienError,
+    NoMemory,
     NoSpace,
     NotFound,
     Refused,
@@ -155,6 +159,7 @@ def test_more_verbs() -> None:
     assert check_args((3, 30)) == ["check", "--read-data-subset=3/30"]
     assert limit_args(None) == []
     assert limit_args(500) == ["--limit-upload", "500"]
+    assert lean_args(["sftp", "local", "sftp"]) == ["-o", "local.connections=1", "-o", "sftp.connections=1"]
     for bad in ((0, 3), (4, 3)):
         with pytest.raises(ValueError, match="part"):
             check_args(bad)
@@ -219,6 +224,9 @@ def test_saving() -> None:
         *["backup", "--host", "box", "--tag", "gardien", "--tag", "stack=a"],
         *["--exclude", "/srv/a/db", "--exclude", "/srv/a/x*", "--parent", "p" * 64, "--", "/srv/a"],
     ]
+    paris = datetime(2026, 3, 1, 3, 30, 5, tzinfo=ZoneInfo("Europe/Paris"))
+    timed = save_args(Path("/srv/a"), host="box", tags=[], leave_out=[], parent=None, at=paris)
+    assert timed[timed.index("--time") + 1] == "2026-03-01 02:30:05"
     assert "--parent" not in save_args(Path("/srv/a"), host="box", tags=[], leave_out=[], parent=None)
 
 
@@ -251,9 +259,10 @@ SAID: list[tuple[int, str, type[GardienError]]] = [
     (1, "Fatal: wrong password or no key found", WrongPassphrase),
     (1, "root@127.0.0.1: Permission denied (publickey).\nunable to start the sftp session", TargetRefuses),
     (1, "Host key verification failed.\nunable to start the sftp session", TargetRefuses),
-    (1, "ssh: connect to host h port 22: Connection refused\nunable to start the sftp session", TargetUnreachable),
+    (1, "ssh: connect to host h port 22: Connection refused\nunable to start the sftp session", TurnedAway),
+    (1, "ssh: connect to host h port 22: No route to host\nunable to start the sftp session", TargetUnreachable),
     (1, "ssh: Could not resolve hostname h: Name or service not known", TargetUnreachable),
-    (1, "kex_exchange_identification: Connection closed by remote host", TargetUnreachable),
+    (1, "kex_exchange_identification: Connection closed by remote host", TurnedAway),
     (1, "Timeout, server h not responding.\nLoad(<data/1234>) failed: connection lost", TargetUnreachable),
     (
         1,
@@ -276,7 +285,9 @@ SAID: list[tuple[int, str, type[GardienError]]] = [
     (1, "Remove(<data/12ab>) failed: unexpected HTTP response (403): 403 Forbidden", Refused),
     (1, "Remove(<index/12ab>) failed: client.RemoveObject: Access Denied", Refused),
     (1, "something never seen", CommandFailed),
-    (-9, "", CommandFailed),
+    (-9, "", NoMemory),
+    (-11, "", CommandFailed),
+    (2, "runtime: out of memory: cannot allocate 67108864-byte block\nfatal error: out of memory\n", NoMemory),
 ]
 
 
@@ -304,6 +315,20 @@ def test_failures_of_a_restore(said: str, kind: type[GardienError]) -> None:
     ended = Ended("code", "restic", Outcome(1, "", said))
     error = typed(ended, "offsite", cache=Path("/cache"), snapshot="abcdef" * 10, to=Path("/srv/side"))
     assert type(error) is kind
+
+
+LOCKED = """unable to create lock in backend: repository is already locked exclusively by PID 14313 on other-box by \
+root (UID 0, GID 0)
+lock was created at 2026-11-22 07:04:21 (4.123961648s ago)
+storage ID f7944a4b"""
+
+
+@pytest.mark.parametrize("said", [LOCKED, json.dumps({"message_type": "exit_error", "code": 11, "message": LOCKED})])
+def test_who_holds_a_lock(said: str) -> None:
+    assert holder(said) == {"process": "14313", "machine": "other-box", "since": "2026-11-22 07:04:21"}
+    assert holder("repository is already locked") == {}
+    error = typed(Ended("code", "restic", Outcome(11, "", said)), "offsite", cache=Path("/cache"))
+    assert "process 14313 on other-box, since 2026-11-22 07:04:21" in str(error)
 
 
 @pytest.mark.parametrize("reason", ["timeout", "silence"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -214,6 +215,22 @@ async def test_forget_does_what_the_rule_says_and_no_more(tmp_path: Path, monkey
         assert left[-5:] == listed[-5:], "the oldest went"
         assert (await home.care()).lost == 0
         assert "lost:near" not in await home.alerts()
+
+
+async def test_what_is_frozen_for_one_stack_is_not_said_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_house(tmp_path, monkeypatch, {"near": {"keep": TIGHT}}) as home:
+        for _ in range(4):
+            await home.saved()
+            home.move(days=1)
+        found, top, tree = home.repository().snapshots[(await home.known())[-1]]
+        half = replace(found, id="f" * 64, taken=home.now)
+        home.repository().snapshots[half.id] = (half, top, tree)
+        [known] = await home.fakes.store.snapshots(target="near", most=1)
+        await home.fakes.store.add_snapshot(replace(known, id=half.id, stack="other", taken=home.now, good=False))
+        job = await home.done(await home.house.upkeep.forget("near"))
+        assert "2 old backups at near were cleared out" in str(job.says)
+        assert "none of another application: there is no good backup" in str(job.says)
+        assert half.id in {each.id for each in home.there()}
 
 
 async def test_first_passes_that_are_a_day_old_are_taken_away(home: Home) -> None:

@@ -5,12 +5,10 @@ eight times the data where TMPDIR says. Nothing here passes or fails: it prints,
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -19,11 +17,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from tests.test_btrfs import btrfs
 from tests.world.box import RESTIC, Box, box, free_port
+from tests.world.plug import journal
 
 CHANGED = 4  # MiB of the database that are new before each backup that is to show what the line costs
 SLOW = 512  # KiB/s
@@ -60,20 +58,15 @@ class Practice:
 
     def job_seconds(self, job: int) -> float:
         """How long a job took; the command's own start is not in it."""
-        began, ended, _ = self._journal(job)
-        return _span(began, ended)
+        steps = journal(self.machine, job).values()
+        return (max(ended for _, _, ended in steps) - min(began for _, began, _ in steps)).total_seconds()
 
     def steps(self, job: int) -> dict[str, float]:
         """How long each step of a job took."""
-        return {name: round(_span(began, ended), 2) for name, _, began, ended in self._journal(job)[2]}
-
-    def _journal(self, job: int) -> tuple[str, str, list[tuple[str, str, str, str]]]:
-        """From the store itself: the API speaks in whole seconds."""
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.machine.root}/state/gardien.db?mode=ro", uri=True)
-        ) as store:
-            began, ended, steps = store.execute("SELECT started, ended, steps FROM job WHERE id = ?", (job,)).fetchone()
-        return began, ended, json.loads(steps)
+        return {
+            name: round((ended - began).total_seconds(), 2)
+            for name, (_, began, ended) in journal(self.machine, job).items()
+        }
 
     def pause(self) -> float:
         return float(self.machine.json("backup", "list", "nextcloud")[0]["pause_seconds"])
@@ -192,10 +185,6 @@ class Bare:
         self.save()
         compose("nextcloud", "up", "--detach", "--wait")
         return time.monotonic() - began
-
-
-def _span(began: str, ended: str) -> float:
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
 def row(what: str, ours: float, bare: float, aim: str = "") -> None:

@@ -1,6 +1,7 @@
 """What all repositories keep to: in a folder, behind an SSH server, in an object store, at a rest-server, in memory."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,18 @@ async def test_a_copy_is_a_backup(where: str, tmp_path: Path) -> None:
         assert await g.files.read(g.root / "data" / "side-copy" / "b") == "y" * 3000
         with pytest.raises(NotFound):
             await g.restic.copy("near", "host", ["0" * 64], lambda _: None)
+
+
+@near
+async def test_a_backup_of_another_time(g: Ground) -> None:
+    """Where the machine's clock is not to be believed; whatever its time zone, and in the hour that is there twice."""
+    folder = await g.fill("another time", a="x")
+    for at in (datetime(2020, 2, 29, 23, 59, 58, 999_999, UTC), datetime(2025, 10, 26, 1, 30, tzinfo=UTC)):
+        saved = await g.restic.save(
+            "host", folder, tags=["stack=timed"], leave_out=(), parent=None, progress=lambda _: None, at=at
+        )
+        [found] = [each for each in await g.restic.found("host", tags=["stack=timed"]) if each.id == saved.id]
+        assert found.taken == at.replace(microsecond=0)
 
 
 @near

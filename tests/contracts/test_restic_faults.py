@@ -1,4 +1,7 @@
-"""The real restic when things go wrong, each asserted by what kind of error it is; and what it must never do."""
+"""The real restic when things go wrong, each asserted by what kind of error it is; and what it must never do.
+
+Rows of the faults that people met are named by their numbers; `tests/faults/` does the same to a whole house.
+"""
 
 import asyncio
 import os
@@ -96,7 +99,7 @@ async def test_no_repository_is_made_where_no_disk_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "sftp"])
-async def test_a_full_target(kind: str, tmp_path: Path) -> None:
+async def test_row_08_a_full_target(kind: str, tmp_path: Path) -> None:
     with SftpHost(tmp_path / "host") as host, small_disk(host.folder / "small", 24) as disk:
         local = LocalTarget(kind="local", folder=disk / "repository")
         g = at(tmp_path / "g", local if kind == "folder" else sftp_target(host, "small/repository"))
@@ -124,7 +127,7 @@ async def test_a_full_disk_to_restore_to(folder: Ground) -> None:
         assert "mounted" in str(mounted.value)
 
 
-async def test_damage_is_never_restored_as_success(folder: Ground) -> None:
+async def test_row_10_damage_is_never_restored_as_success(folder: Ground) -> None:
     g = folder
     source = await g.fill("precious", a="x")
     (source / "photo").write_bytes(os.urandom(3 << 20))
@@ -144,7 +147,7 @@ async def test_damage_is_never_restored_as_success(folder: Ground) -> None:
     biggest.write_bytes(whole)
 
 
-async def test_what_cannot_be_read_is_missed(folder: Ground) -> None:
+async def test_row_14_what_cannot_be_read_is_missed(folder: Ground) -> None:
     g = folder
     source = await g.fill("partly", a="x", sub__patient="y")
     # Root may read everything: a file that fails in the middle is one the kernel refuses to give out.
@@ -201,7 +204,7 @@ def likeness(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-async def test_no_secret_is_in_a_command_line_or_environment(sftp: Ground) -> None:
+async def test_threat_12_no_secret_is_in_a_command_line_or_environment(sftp: Ground) -> None:
     g = sftp
     source = await g.fill("watched", a="x")
     (source / "big").write_bytes(os.urandom(20 << 20))
@@ -263,7 +266,7 @@ async def test_cancelled_it_leaves_neither_process_nor_lock(sftp: Ground) -> Non
     assert list((g.settings.folders.run / "children").iterdir()) == []
 
 
-async def test_a_line_that_went_dead_is_noticed(sftp: Ground, hasty: None) -> None:
+async def test_row_05_a_line_that_went_dead_is_noticed(sftp: Ground, hasty: None) -> None:
     limits = sftp.settings.limits.model_copy(update={"silence": 2})
     g = replace(sftp, restic=ResticCli(sftp.settings.model_copy(update={"limits": limits})))
     assert g.host is not None
@@ -286,7 +289,7 @@ async def test_a_line_that_went_dead_is_noticed(sftp: Ground, hasty: None) -> No
     assert (await g.save(await g.fill("after", a="x"), "stack=after")).complete
 
 
-async def test_a_dead_lock_is_healed_and_a_living_one_respected(
+async def test_rows_01_to_03_a_dead_lock_is_healed_and_a_living_one_respected(
     folder: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     g = folder

@@ -79,7 +79,7 @@ async def test_row_48_credentials_that_are_no_longer_taken(g: Ground) -> None:
     await refused(g, TargetRefuses, str(login))
 
 
-async def test_row_48_another_server_in_its_place(tmp_path: Path) -> None:
+async def test_row_48_and_threat_21_another_server_in_its_place(tmp_path: Path) -> None:
     with ground("rest", tmp_path) as g:
         await g.restic.create("host")
         assert g.rest is not None
@@ -104,7 +104,7 @@ async def test_a_host_that_is_down(g: Ground, hasty: None) -> None:
 
 
 @online
-async def test_row_8_a_full_target(g: Ground) -> None:
+async def test_row_08_a_full_target(g: Ground) -> None:
     await g.restic.create("host")
     source = await g.fill("big", a="small")
     await g.save(source, "stack=full")
@@ -186,7 +186,7 @@ async def test_whether_a_folder_can_be_deleted_from_leaves_nothing(folder: Groun
 
 
 @pytest.mark.parametrize("where", ["sftp", "rest"])
-async def test_rows_5_to_7_a_line_that_is_cut_and_dies(where: str, tmp_path: Path, hasty: None) -> None:
+async def test_rows_05_to_07_a_line_that_is_cut_and_dies(where: str, tmp_path: Path, hasty: None) -> None:
     """The backup goes on from where it was, and comes to its end."""
     with (
         SftpHost(tmp_path / "host") as host,
@@ -223,7 +223,7 @@ async def test_rows_5_to_7_a_line_that_is_cut_and_dies(where: str, tmp_path: Pat
         assert (await g.restic.check("host", (1, 1), lambda _: None)).whole
 
 
-async def test_row_7_an_upload_keeps_to_its_limit(folder: Ground) -> None:
+async def test_row_07_an_upload_keeps_to_its_limit(folder: Ground) -> None:
     source = await folder.fill("limited", a="x")
     (source / "big").write_bytes(os.urandom(1 << 20))
     began = time.monotonic()
@@ -233,7 +233,7 @@ async def test_row_7_an_upload_keeps_to_its_limit(folder: Ground) -> None:
     assert time.monotonic() - began > 2
 
 
-async def test_row_9_only_reading_it_all_finds_rot(tmp_path: Path) -> None:
+async def test_row_09_only_reading_it_all_finds_rot(tmp_path: Path) -> None:
     with ground("folder", tmp_path) as g:
         await g.restic.create("host")
         source = await g.fill("rotten", a="x")
@@ -307,7 +307,7 @@ async def there_and_copied(g: Ground) -> None:
 
 
 @online
-async def test_no_login_is_in_a_command_line_or_environment(g: Ground) -> None:
+async def test_threat_12_no_login_is_in_a_command_line_or_environment(g: Ground) -> None:
     await g.restic.create("host")
     source = await g.fill("watched", a="x")
     (source / "big").write_bytes(os.urandom(20 << 20))

@@ -79,10 +79,11 @@ def refused(machine: Box, *argv: str, says: str, remedy: str = "") -> str:
     """Run it; it must fail with this sentence and remedy, and no traceback. Returns all it said."""
     done = machine.gardien(*argv, check=False)
     assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
-    assert says in done.stderr, done.stderr
-    assert remedy in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr + machine.logged(400)
-    return done.stderr
+    said = done.stdout + done.stderr
+    assert says in said, said
+    assert remedy in said, said
+    assert "Traceback" not in said + machine.logged(400)
+    return said
 
 
 def is_open(machine: Box) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from datetime import time as clock_time
 from pathlib import Path
 
 import pytest
@@ -43,22 +44,22 @@ def port_of(g: Ground) -> int:
     return host.port
 
 
-@pytest.mark.parametrize("notices", ["the keep-alives", "the watchdog"])
-@pytest.mark.parametrize("where", ["sftp", "rest"])
+@pytest.mark.parametrize(("where", "keep_alives"), [("sftp", True), ("sftp", False), ("rest", False)])
 async def test_row_05_a_half_open_line(
     where: str,
-    notices: str,
+    keep_alives: bool,
     tmp_path: Path,
     hasty: None,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not a packet comes through any more, and nobody is told. It is noticed, said, and the backup goes on."""
-    if notices == "the keep-alives":
-        if where == "rest":
-            pytest.skip("restic itself ends a request that stands still, after five minutes")
+    """Not a packet comes through any more, and nobody is told. It is noticed, said, and the backup goes on.
+
+    By SSH's keep-alives, or else by the watchdog on progress.
+    """
+    if keep_alives:
         monkeypatch.setattr(restic_args, "ALIVE_EVERY", 1)
-    with ground(where, tmp_path, silence=1800 if notices == "the keep-alives" else 3) as g:
+    with ground(where, tmp_path, silence=1800 if keep_alives else 3) as g:
         await g.restic.create("host")
         saving = await sending(g, 40)
         with firewall(port_of(g), "DROP"), caplog.at_level(logging.WARNING):
@@ -140,6 +141,38 @@ async def test_row_07_256_kbit(tmp_path: Path) -> None:
         assert time.monotonic() - began > 9
         line.rate = None
         assert (await g.restic.check("host", (1, 1), lambda _: None)).whole
+
+
+async def test_row_07_the_day_begins_while_it_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From that moment on it is slower; what was sent is there, and it comes to its end."""
+    hour = [clock_time(7, 59)]
+    monkeypatch.setattr(restic_call, "_time_of_day", lambda: hour[0])
+    monkeypatch.setattr(restic_call, "_HOUR_LOOK", 0.1)
+    with SftpHost(tmp_path / "host") as host:
+        limited = {"upload_limit": {"08:00-20:00": "1000 KiB/s", "20:00-08:00": "20 MiB/s"}}
+        g = at(tmp_path / "g", sftp_target(host).model_copy(update=limited))
+        await g.restic.create("host")
+        folder = await g.fill("films", a="x")
+        (folder / "film").write_bytes(os.urandom(32 << 20))
+        told = asyncio.Event()
+
+        def tell(progress: Progress) -> None:
+            if progress.bytes_done:
+                told.set()
+
+        how = {"tags": ["films"], "leave_out": (), "parent": None, "progress": tell, "persistent": True}
+        saving = asyncio.create_task(g.restic.save("host", folder, kib_per_second=20 << 10, **how))  # type: ignore[arg-type]
+        await told.wait()
+        hour[0] = clock_time(8, 0)
+        await asyncio.sleep(3)
+        before, began = weight(host.folder), time.monotonic()
+        await asyncio.sleep(3)
+        assert weight(host.folder) - before < 1500 * 1024 * (time.monotonic() - began)
+        assert not saving.done()
+        hour[0] = clock_time(20, 0)
+        assert (await asyncio.wait_for(saving, 60)).complete
+        assert (await g.restic.check("host", None, lambda _: None)).whole
+        assert await g.restic.locks("host") == 0
 
 
 def weight(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """What is let go, and what is kept although it looks as if it might go; bytes that rot; hosts that delete nothing."""
 
 import json
+import os
 import random
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -39,7 +40,7 @@ def pair() -> Iterator[Pair]:
 # -- row 22: the last good one
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(20) if os.environ.get("GARDIEN_FULL") else range(2))
 async def test_row_22_whatever_happens_the_last_good_ones_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -119,8 +120,8 @@ async def test_row_22_and_threat_18_odd_times_freeze_it(home: Home) -> None:
     assert near.newest_good is not None
     assert near.newest_good.id != ahead
     await home.live(days=3)
-    job = await home.done(await home.house.upkeep.forget("near"))
-    assert "no backup at near" not in str(job.says), "once that day has come it goes on"
+    await home.done(await home.house.upkeep.forget("near"))
+    assert (await home.care()).frozen is None, "once that day has come it goes on"
 
 
 async def test_row_01_retention_that_does_not_run_for_a_week_is_told_of(home: Home) -> None:
@@ -200,15 +201,15 @@ def test_threat_17_an_append_only_server_keeps_what_it_has() -> None:
             done = refused(made, "backup", verb, "host", says="othing is deleted from here at host")
             assert "docs/targets.md" in done
         made.gardien("backup", "check", "host", "--all")
-        made.until_jobs_end()
+        before_that = {job["id"] for job in made.until_jobs_end()}
         made.stop()
         pair = Pair(made, {"host": there})
         pair.set_back(timedelta(days=8))
         made.start()
         until(lambda: len(pair.good("host")) == 4, 60)
         until(lambda: any(job["kind"] == "check" for job in made.until_jobs_end()[:3]), 60)
-        kinds = {job["kind"] for job in made.until_jobs_end() if job["id"] > 6}
-        assert not kinds & {"forget", "prune"}, kinds
+        kinds = {job["kind"] for job in made.until_jobs_end() if job["id"] not in before_that}
+        assert kinds == {"backup", "check"}
         assert not any(key.startswith(("retention:", "job:")) for key in pair.alerts()), pair.alerts()
 
 

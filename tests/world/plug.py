@@ -1,8 +1,11 @@
 """Pulls the plug: the daemon dies by SIGKILL at a named point of a job, and is started again."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 from tests.world.box import RESTIC, Box
@@ -47,3 +50,14 @@ def leases(box: Box) -> str:
     copy.unlink()
     copy.with_name(copy.name + "-wal").unlink(missing_ok=True)
     return done.stdout
+
+
+def journal(box: Box, job: int) -> dict[str, tuple[str, datetime, datetime]]:
+    """State, beginning and end of each step that has ended, from the store itself: the API speaks in whole seconds."""
+    with contextlib.closing(sqlite3.connect(f"file:{box.root}/state/gardien.db?mode=ro", uri=True)) as store:
+        asked = "SELECT name, state, began, ended FROM step WHERE job = ? AND ended IS NOT NULL ORDER BY position"
+        steps = store.execute(asked, (job,)).fetchall()
+    return {
+        name: (state, datetime.fromisoformat(began), datetime.fromisoformat(ended))
+        for name, state, began, ended in steps
+    }

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from gardien.adapters.process import Ended, OnLine, Outcome, run
 from gardien.adapters.restic_args import lean_args, limit_args, proxy_env, sftp_option, ssh_args
 from gardien.adapters.restic_errors import RETRYING, TurnedAway, hopeless, typed
 from gardien.adapters.restic_places import LOGIN, Place, authorities, login_missing, place, store_file
+from gardien.adapters.surely import surely
 from gardien.errors import GardienError, NoMemory, NotFound, TargetRefuses, TargetUnreachable, WrongPassphrase
 from gardien.model.settings import Settings, SftpTarget, Target
 from gardien.rules.env import read_env
@@ -25,6 +28,7 @@ _WAIT_FOR_LOCK = "2m"
 _HASTE = 20.0  # seconds after which a call that is not persistent gives up what restic itself would try for 15 minutes
 _PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)  # seconds between the tries of one that is
 _TURNED_AWAY_PAUSES = (1.0, 4.0)  # of one that is not, where the host refused the connection
+_HOUR_LOOK = 20.0  # between two looks at how fast the hour allows us to send
 _LEAN_PAUSE = 2.0  # before what died for want of memory is tried with less
 # 63 MB in place of 107 for 160 MB of files; 56 of it are for deriving the key from the passphrase.
 _LEAN = {"GOMAXPROCS": "1", "GOGC": "20", "RESTIC_READ_CONCURRENCY": "1"}
@@ -94,12 +98,15 @@ class Calls:
         `persistent`: over a line that is cut it is tried again and again, from where it was: what was sent is there.
         If it is not, only a host that turns us away is asked again, and not for long. What died for want of memory is
         tried once more with less of it. `again` is asked before each further try whether there may be one.
+        `kib_per_second` is how fast it begins; a persistent one keeps to what each hour allows.
         """
         tries, lean, killed = 0, False, False
         while True:
             began = time.monotonic()
             try:
-                outcome = await self._past_a_lock(target, args, persistent=persistent, lean=lean, **how)
+                outcome = await self._as_fast_as_allowed(
+                    target, args, persistent=persistent, lean=lean, again=again, **how
+                )
             except Ended as ended:
                 error = self.typed(ended, target, snapshot=snapshot, to=to)
                 killed = killed or ended.outcome.code < 0
@@ -123,6 +130,36 @@ class Calls:
                     await self._heal(target, how.get("source"))
                 return outcome
             await asyncio.sleep(pause)
+
+    async def _as_fast_as_allowed(
+        self,
+        target: str,
+        args: Sequence[str],
+        *,
+        persistent: bool,
+        again: Callable[[], bool] | None,
+        kib_per_second: int | None = None,
+        **how: Any,
+    ) -> Outcome:
+        """restic cannot change its speed: when the hour does, it is ended, and begins anew from where it was."""
+        place = self.target(target)
+        while True:
+            allowed = place.kib_per_second(_time_of_day())
+            work = asyncio.create_task(
+                self._past_a_lock(target, args, persistent=persistent, kib_per_second=kib_per_second, **how)
+            )
+            try:
+                while not work.done() and (not persistent or place.kib_per_second(_time_of_day()) == allowed):
+                    await asyncio.wait({work}, timeout=_HOUR_LOOK)
+            finally:
+                work.cancel()
+                await surely(asyncio.wait({work}))
+            if not work.cancelled() or (again is not None and not again()):
+                return work.result()
+            kib_per_second = place.kib_per_second(_time_of_day())
+            log.info(
+                "the backup target %s is sent to at %s KiB/s from now on", target, kib_per_second or "any number of"
+            )
 
     async def _past_a_lock(self, target: str, args: Sequence[str], **how: Any) -> Outcome:
         try:
@@ -260,8 +297,13 @@ class Calls:
         return [f"--{prefix}repository-file", str(repository), f"--{prefix}password-file", str(passphrase)]
 
 
+def _time_of_day() -> clock_time:
+    """By the machine's clock, as the owner wrote the hours."""
+    return datetime.now().time()
+
+
 def _pauses(error: GardienError, persistent: bool, took: float) -> Sequence[float]:
-    """How long to wait before each further try; nothing if there is no sense in one, or restic tried for long itself."""
+    """How long to wait before each further try; nothing if that makes no sense, or restic itself tried for long."""
     if persistent and isinstance(error, TargetUnreachable):
         return _PAUSES
     return _TURNED_AWAY_PAUSES if isinstance(error, TurnedAway) and took < _HASTE / 2 else ()

@@ -12,6 +12,7 @@ from gardien.faces import history, present
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
+from gardien.model.operator import Operator
 from gardien.model.overview import Overview, PlaceView, StackView
 from gardien.model.plan import Plan, Step
 from gardien.model.snapshot import Snapshot
@@ -256,20 +257,25 @@ def place(view: PlaceView, language: str) -> Data:
     }
 
 
+def operator(operator: Operator, language: str) -> Data:
+    """Who runs a target, as far as gardien knows."""
+    return {
+        "name": operator.name,
+        "country": operator.country,
+        "data_country": operator.data_country,
+        "european": operator.european,
+        "says": present.say(operator.says, language),
+    }
+
+
 def target(view: TargetView, language: str) -> Data:
     """A place where backups go, and how it was looked after."""
-    care, operator = view.care, view.operator
+    care = view.care
     return {
         "name": view.name,
         "kind": view.kind,
         "address": view.address,
-        "operator": {
-            "name": operator.name,
-            "country": operator.country,
-            "data_country": operator.data_country,
-            "european": operator.european,
-            "says": present.say(operator.says, language),
-        },
+        "operator": operator(view.operator, language),
         "copy_of": view.copy_of,
         "append_only": view.append_only,
         "can_delete": view.can_delete,

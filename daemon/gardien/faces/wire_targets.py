@@ -1,21 +1,9 @@
 """What the JSON API says of places for backups, and of setting one up there. See `wire`."""
 
 from gardien.faces import present
-from gardien.faces.wire import Data
-from gardien.model.operator import Operator
+from gardien.faces.wire import Data, operator
 from gardien.model.preset import LOGIN, Preset
 from gardien.model.setup import Access, Draft, Tried
-
-
-def operator(operator: Operator, language: str) -> Data:
-    """Who runs a target, as far as gardien knows."""
-    return {
-        "name": operator.name,
-        "country": operator.country,
-        "data_country": operator.data_country,
-        "european": operator.european,
-        "says": present.say(operator.says, language),
-    }
 
 
 def preset(name: str, preset: Preset, language: str) -> Data:

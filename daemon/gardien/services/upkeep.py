@@ -364,9 +364,17 @@ class _Forget(_Comparing):
         frozen = Words.from_json(said) if isinstance(said, dict) else None
         care = replace(await care_of(self._world, target), ruled=now, frozen=frozen)
         await keep_care(self._world, target, care if frozen is not None else replace(care, forgot=now))
-        if frozen is not None:
+        count = len(_ids(run, "remove"))
+        if frozen is not None and count:
+            run.done(
+                N_("{count} old backups at {target} were cleared out, and none of another application: {why}"),
+                target=target,
+                count=count,
+                why=frozen,
+            )
+        elif frozen is not None:
             run.done(N_("no backup at {target} was cleared out: {why}"), target=target, why=frozen)
-        elif count := len(_ids(run, "remove")):
+        elif count:
             run.done(
                 N_("{count} old backups at {target} were cleared out, {kept} stay"),
                 target=target,
