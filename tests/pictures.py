@@ -157,7 +157,11 @@ def worry(world: World) -> None:
         "backup-late:nextcloud",
         "trouble",
         late,
-        Words.of(N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack="nextcloud"),
+        Words.of(
+            N_("Back it up now: `gardien backup create {stack} --target {target}`; it says what is in the way."),
+            stack="nextcloud",
+            target="offsite",
+        ),
         timedelta(hours=5),
     )
     world.add_alert(

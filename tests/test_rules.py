@@ -130,7 +130,8 @@ def job(kind: str, state: str, code: str | None = None) -> Job:
         (job("backup", "failed", "target-unreachable"), {"job:backup:files"}),
         (job("backup", "failed", "refused"), set()),  # it is switched off: its owner knows
         (job("backup", "cancelled"), set()),
-        (job("check", "failed", "damaged"), {"job:check:files"}),
+        (job("check", "failed", "damaged"), set()),  # that has an alert of its own
+        (job("check", "failed", "target-unreachable"), {"job:check:files"}),
         (job("restore", "failed", "disk-missing"), set()),  # whoever asked for it was told
         (job("restore", "stuck"), {"job:restore:files"}),
     ],

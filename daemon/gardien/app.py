@@ -171,8 +171,9 @@ async def _live(settings: Settings) -> None:
         await process.reap(folders.run / "children")
         async with neighbours(settings) as world:
             house = household(world, _plug_puller())
-            async with serve(house):
-                await house.runner.recover()
+            # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
+            await house.runner.recover()
+            async with _stopped_at_last(house), serve(house):
                 watching = asyncio.create_task(house.watch.run(), name="watch")
                 keeping = asyncio.create_task(house.door.run(house.feed), name="door")
                 planning = asyncio.create_task(house.calendar.run(), name="calendar")
@@ -191,6 +192,15 @@ async def _live(settings: Settings) -> None:
                     beating.cancel()
                     await asyncio.gather(beating, return_exceptions=True)
     log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _stopped_at_last(house: House) -> AsyncIterator[None]:
+    """What was taken up again is undone should we not come up, because the page's port is taken, say."""
+    try:
+        yield
+    finally:
+        await house.runner.stop()
 
 
 async def _beat(systemd: Systemd, overviews: Overviews) -> None:

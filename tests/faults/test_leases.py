@@ -27,7 +27,7 @@ def test_row_17_killed_while_the_application_is_paused(home: House) -> None:
 def test_row_18_what_a_dead_job_held(home: House) -> None:
     """The lease of one that was killed, and one of a job that is not there at all."""
     home.slow()
-    home.weigh(8)
+    home.weigh(4)
     home.box.gardien("backup", "create", STACK, "--no-wait")
     home.until_sending()
     assert f"stack:{STACK}" in leases(home.box)
@@ -46,7 +46,7 @@ def test_row_18_what_a_dead_job_held(home: House) -> None:
 
 def test_row_20_everything_at_once(home: House) -> None:
     """Backups, restores, a look at the target, all in the same moment: one after the other, the urgent first."""
-    home.weigh(2)
+    home.weigh(4)
     home.box.gardien("backup", "create", STACK)
     heard = len(home.box.log.read_text())
     before = {each["id"] for each in home.box.json("job", "list")}

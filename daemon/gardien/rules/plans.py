@@ -14,6 +14,7 @@ def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
     The undo of the pause comes first of all undos: nobody waits for our tidying up.
     """
     recipe = stack.manifest.backup
+    steps: tuple[Step, ...]
     if not (recipe.pause or recipe.dumps):
         final = _save("final", Words.of(N_("Save the files while people go on working")), stack, target)
         steps, onward = (_ready(target), final, *_backed_up()), "confirm"

@@ -1,6 +1,6 @@
 """One sentence on the state of the house, and the alerts that are owed."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,8 +58,9 @@ def owed(
                     Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
                 )
             )
+    copies = {target.name for target in targets if target.copy_of is not None}
     for stack in stacks:
-        alerts += _of_backups(stack)
+        alerts += _of_backups(stack, copies)
     for target in targets:
         alerts += _of_target(target, now)
     alerts += [
@@ -77,7 +78,7 @@ def owed(
     alerts += [_of_disk(disk) for disk in disks if not disk.present or disk.free < disk.total * LOW_SPACE]
     alerts += [
         Owed(
-            f"job:{job.plan.kind}:{job.plan.subject}",
+            ":".join(["job", *job_key(job)]),
             "trouble" if job.state == "stuck" else "notice",
             job.says or Words.of(N_("something failed")),
             job.remedy or Words.of(""),
@@ -93,10 +94,17 @@ def _needs_a_word(job: Job) -> bool:
     not even be undone concerns everybody.
     """
     by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune"}
-    return job.state == "stuck" or (by_itself and job.state == "failed" and job.code != "refused")
+    # What was refused, its owner knows; damage has an alert of its own, which stays until it is mended.
+    return job.state == "stuck" or (by_itself and job.state == "failed" and job.code not in {"refused", "damaged"})
 
 
-def _of_backups(stack: StackView) -> list[Owed]:
+def job_key(job: Job) -> tuple[str, ...]:
+    """What tells the kinds of jobs apart, of which the newest counts: a backup elsewhere does not make up for one."""
+    target = job.plan.facts.get("target")
+    return (job.plan.kind, job.plan.subject, *([str(target)] if job.plan.kind == "backup" and target else []))
+
+
+def _of_backups(stack: StackView, copies: Set[str]) -> list[Owed]:
     """That the newest good backup is too old, at each target where it is."""
     late = [place.target for place in stack.places if place.late]
     if stack.late and not stack.places:
@@ -113,8 +121,12 @@ def _of_backups(stack: StackView) -> list[Owed]:
             f"backup-late:{stack.name}:{target}",
             "trouble",
             Words.of(N_("{stack} has not been saved at {target} for too long"), stack=stack.title.given, target=target),
-            Words.of(
-                N_("Back it up now: `gardien backup create {stack}`; it says what is in the way."), stack=stack.name
+            Words.of(N_("Copy it now: `gardien backup copy {target}`; it says what is in the way."), target=target)
+            if target in copies
+            else Words.of(
+                N_("Back it up now: `gardien backup create {stack} --target {target}`; it says what is in the way."),
+                stack=stack.name,
+                target=target,
             ),
         )
         for target in late

@@ -197,7 +197,7 @@ class _Backup:
         run: Run,
         name: str,
         parent: str | None,
-        begin: Awaitable[object],
+        begin: Awaitable[object] | None = None,
         opened: Callable[[], None] | None = None,
         report: OnProgress | None = None,
     ) -> Saved:
@@ -219,11 +219,17 @@ class _Backup:
         )
 
     async def _alone(self, run: Run, name: str) -> Saved:
-        """A pass that nobody waits for. While it opens the repository we look whether it is the one we know."""
-        known = asyncio.create_task(self._targets.opened(run.text("target")))
+        """A pass that nobody waits for. While it opens the repository we look whether it is the one we know.
+
+        For one of a held moment we have looked before the pause.
+        """
         former = await self._former(run)
+        parent = former.id if former else None
+        if run.facts.get("moment"):
+            return await self._pass(run, name, parent)
+        known = asyncio.create_task(self._targets.opened(run.text("target")))
         try:
-            return await self._pass(run, name, former.id if former else None, asyncio.shield(known))
+            return await self._pass(run, name, parent, asyncio.shield(known))
         except GardienError:
             await known  # it says more to the point what is wrong with the target
             raise

@@ -355,7 +355,7 @@ class Files(Protocol):
 
 
 class Moments(Protocol):
-    """Folders as they were at one moment, kept beside the living ones. Not every file system can do that (btrfs can)."""
+    """Folders as they were at one moment, kept beside the living ones, where the file system can do that: btrfs."""
 
     async def make_room(self, folder: Path) -> None:
         """Make `folder`, if it is not there, as one that a moment can be held of; nothing where that cannot be."""

@@ -155,7 +155,7 @@ class Runner:
     async def recover(self) -> None:
         """At start: finish or undo what a former life left, then take up the queue."""
         for job in await self._store.jobs(open_only=True):
-            if job.state == "queued":
+            if job.state == "queued" or job.id in self._tasks:
                 continue
             self._held[job.id] = frozenset(job.plan.leases)
             self._tasks[job.id] = asyncio.create_task(self._pick_up(job), name=f"job-{job.id}")

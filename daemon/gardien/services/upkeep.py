@@ -163,6 +163,8 @@ class _Rules:
         for stack in sorted({each.stack for each in every}):
             snapshots = tuple(each for each in every if each.stack == stack)
             ruling = retention.rule(snapshots, place.keep, clock, self._zone, waiting=waiting)
+            if care.problems:
+                ruling = replace(ruling, remove=(), frozen=Words.of(N_("the last check found damage there")))
             found.append(Proposal(stack, snapshots, ruling))
         return found
 

@@ -213,10 +213,10 @@ class Watch:
         """Open what is owed, close what is over."""
         store, now = self._world.store, self._world.clock()
         disks, _ = await store.disks()
-        newest: dict[tuple[str, str], Job] = {}
+        newest: dict[tuple[str, ...], Job] = {}
         for job in await store.jobs(most=200):
             if job.over:
-                newest.setdefault((job.plan.kind, job.plan.subject), job)
+                newest.setdefault(verdict.job_key(job), job)
         clock_wrong = isinstance(self._world.clock, HouseClock) and self._world.clock.wrong
         house = [*verdict.of_memory_limits(self._limits_memory), *verdict.of_clock(clock_wrong), *self._door.owed]
         owed = verdict.owed(
