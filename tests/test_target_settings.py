@@ -53,7 +53,8 @@ def test_the_limit_of_the_hour() -> None:
     ],
 )
 def test_what_contradicts_itself(changes: dict[str, Any], at: str) -> None:
-    others: dict[str, Any] = {"usb": USB, "second": REST | {"copy_of": "usb"}, "store": S3 | {"region": "sbg", "bucket": "other"}}
+    elsewhere = S3 | {"region": "sbg", "bucket": "other"}
+    others: dict[str, Any] = {"usb": USB, "second": REST | {"copy_of": "usb"}, "store": elsewhere}
     [found] = faults(**others, far=S3 | changes)
     assert found[:3] == ("targets", "far", at)
 
