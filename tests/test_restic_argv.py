@@ -159,7 +159,8 @@ def test_more_verbs() -> None:
     assert check_args((3, 30)) == ["check", "--read-data-subset=3/30"]
     assert limit_args(None) == []
     assert limit_args(500) == ["--limit-upload", "500"]
-    assert lean_args(["sftp", "local", "sftp"]) == ["-o", "local.connections=1", "-o", "sftp.connections=1"]
+    assert lean_args(["sftp", "local", "sftp"], ["copy"]) == ["-o", "local.connections=1", "-o", "sftp.connections=1"]
+    assert lean_args(["sftp"], ["--retry-lock", "2m", "prune"]) == ["-o", "sftp.connections=2"]
     for bad in ((0, 3), (4, 3)):
         with pytest.raises(ValueError, match="part"):
             check_args(bad)

@@ -105,9 +105,10 @@ def check_args(part: tuple[int, int] | None) -> list[str]:
     return ["check", f"--read-data-subset={number}/{parts}"]
 
 
-def lean_args(kinds: Iterable[str]) -> list[str]:
-    """One connection to each kind of target: each holds a piece of what is sent in memory."""
-    return [word for kind in sorted(set(kinds)) for word in ("-o", f"{kind}.connections=1")]
+def lean_args(kinds: Iterable[str], args: Sequence[str]) -> list[str]:
+    """One connection to each kind of target: each holds a piece of what is sent in memory. `prune` needs two."""
+    connections = 2 if "prune" in args else 1
+    return [word for kind in sorted(set(kinds)) for word in ("-o", f"{kind}.connections={connections}")]
 
 
 def limit_args(kib_per_second: int | None) -> list[str]:

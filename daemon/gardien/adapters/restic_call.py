@@ -209,7 +209,7 @@ class Calls:
         try:
             told, env = await asyncio.to_thread(self._prepare, target, source, ssh_log)
             if lean:
-                told += lean_args(self.target(each).kind for each in (target, source) if each is not None)
+                told += lean_args((self.target(each).kind for each in (target, source) if each is not None), args)
                 env |= _LEAN
             if zone is not None:
                 env["TZ"] = zone
