@@ -244,9 +244,10 @@ def test_opened_within_a_second_of_any_failure(notes: Notes, what: str) -> None:
     elif what == "gardien is stopped":
         daemon.send_signal(signal.SIGTERM)
     until(lambda: not notes.paused, 30)
-    assert notes.opened - failed < (3.0 if what in ("the database", "restic") else 1.0)
     if what in ("the database", "restic"):
-        failed = _failed(notes, number)  # before, the database takes its two seconds, and a dead restic's lock is taken
+        # The database takes its two seconds before it fails, and what a dead restic held is cleared away first.
+        assert notes.opened - failed < 10, "people waited for the end of the dump"
+        failed = _failed(notes, number)
     assert notes.opened - failed < 1.0
     if what == "gardien is stopped":
         notes.box.stop()

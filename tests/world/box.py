@@ -180,7 +180,7 @@ class Box:
         while time.monotonic() - began < patience:
             if self.health(stack) == "well":
                 return time.monotonic() - began
-            time.sleep(0.1)
+            time.sleep(0.2)
         raise AssertionError(f"{stack} is not well after {patience} s: {self.status()}\n{self.logged()}")
 
     def until_jobs_end(self, patience: float = 120) -> list[Any]:
@@ -190,7 +190,7 @@ class Box:
             jobs = self.line.get("jobs")["jobs"]
             if all(job["over"] for job in jobs):
                 return list(jobs)
-            time.sleep(0.1)
+            time.sleep(0.2)
         raise AssertionError(f"a job has no end: {self.json('job', 'list')}\n{self.logged()}")
 
     # -- the stack, behind gardien's back

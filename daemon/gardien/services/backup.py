@@ -15,7 +15,7 @@ from typing import Any
 
 from gardien import __version__
 from gardien.errors import BadInput, GardienError, Incomplete, NotFound, Refused, TargetUnreachable
-from gardien.model.plan import Plan
+from gardien.model.plan import Json, Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.model.stack import Stack
 from gardien.rules import plans
@@ -152,12 +152,16 @@ class _Backup:
                 )
         if stack.manifest.backup.pause or stack.manifest.backup.dumps:
             await world.engine.ping()
-        await self._write_set(stack)
         await world.files.remove(stack.dumps)
         await world.moments.let_go(self._moment(stack))
         if run.facts.get("moment"):
             await world.files.make_folder(self._moment(stack).parent, None, 0o700)
-            await self._targets.opened(run.text("target"))
+            await self._settle(run)
+
+    async def _settle(self, run: Run) -> None:
+        """See that the target is the one we know; only then is anything written on this machine."""
+        await self._targets.opened(run.text("target"))
+        await self._write_set(await self._stacks.get(run.plan.subject))
 
     async def _write_set(self, stack: Stack) -> None:
         """What a bare machine needs beside the files: choices, secrets, versions, owners. All of it in the snapshot."""
@@ -227,7 +231,7 @@ class _Backup:
         parent = former.id if former else None
         if run.facts.get("moment"):
             return await self._pass(run, name, parent)
-        known = asyncio.create_task(self._targets.opened(run.text("target")))
+        known = asyncio.create_task(self._settle(run))
         try:
             return await self._pass(run, name, parent, asyncio.shield(known))
         except GardienError:
@@ -306,6 +310,7 @@ class _Backup:
             return await self._save(run)
         try:
             await second.read()
+            await self._note_gone(run)
         except TimeoutError as error:
             raise TargetUnreachable(
                 N_("the backup target {target} did not answer while the application was paused"),
@@ -319,16 +324,27 @@ class _Backup:
         await self._saved(run, await second.sent())
 
     async def _save(self, run: Run) -> None:
-        await self._saved(run, await self._alone(run, "final"))
+        saved = await self._alone(run, "final")
+        await self._note_gone(run)
+        await self._saved(run, saved)
+
+    async def _note_gone(self, run: Run) -> None:
+        """A folder that is not there is nothing to restic: it would call the backup complete."""
+        stack = await self._stacks.get(run.plan.subject)
+        home = self._moment(stack) if run.facts.get("moment") else stack.home
+        saved = stack.manifest.backup.save
+        if gone := [str(stack.home / path) for path in saved if not await self._world.files.exists(home / path)]:
+            await run.remember(gone=list[Json](gone))
 
     async def _saved(self, run: Run, saved: Saved) -> None:
+        missed = [*_names(run, "gone"), *saved.missed]
         await run.remember(
             final=saved.id,
             files=saved.files,
             bytes=saved.bytes,
             added=saved.added + int(_number(run, "live_added")),
-            missed=list(saved.missed[:MOST_MISSED]),
-            unread=0 if saved.complete else max(1, len(saved.missed)),
+            missed=list[Json](missed[:MOST_MISSED]),
+            unread=len(missed) or int(not saved.complete),
             taken=self._world.clock().isoformat(),
         )
 
