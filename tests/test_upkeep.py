@@ -417,7 +417,7 @@ def test_real_retention_lets_go_what_it_said_and_prune_gives_the_room(pair: Pair
     before, live = pair.listed("near"), pair.live("near")
     assert len(goes) == 1
     said = box.json("backup", "forget", "near")
-    assert "1 old backups" in said["says"]
+    assert "1 old backup" in said["says"]
     gone = before - pair.listed("near")
     assert goes < gone
     assert gone - goes < live
