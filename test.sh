@@ -30,8 +30,8 @@ die() { echo "test.sh: $*" >&2; exit 1; }
 quiet() { "$@" >"$cache/setup.log" 2>&1 || { cat "$cache/setup.log" >&2; die "failed: $*"; }; }
 
 packages() {
-    local wanted=(attr btrfs-progs busybox-static chromium debian-archive-keyring iptables mmdebstrap openssh-server
-        openssh-client openssl python3-venv shellcheck sqlite3 systemd) missing=() package
+    local wanted=(attr btrfs-progs busybox-static chromium debian-archive-keyring faketime iptables mmdebstrap
+        openssh-server openssh-client openssl python3-venv shellcheck sqlite3 systemd) missing=() package
     for package in "${wanted[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done

@@ -40,6 +40,8 @@ def again(jobs: Sequence[Job]) -> datetime | None:
         return None  # it did what it should: to read it all again within minutes tells nothing new
     if last.state == "interrupted" or (last.state == "failed" and last.code not in _LASTING):
         failures = next((number for number, job in enumerate(jobs) if not _failed(job)), len(jobs))
+        if last.code == "incomplete" and failures > 1:
+            return None  # each try pauses the application: once more is enough before the next regular time
         return ended + _PAUSES[min(failures, len(_PAUSES)) - 1]
     return None
 
