@@ -232,8 +232,10 @@ class _Backup:
         if run.facts.get("moment"):
             return await self._pass(run, name, parent)
         known = asyncio.create_task(self._settle(run))
+        settled = asyncio.shield(known)
+        settled.add_done_callback(lambda each: each.cancelled() or each.exception())  # nobody may come to ask it
         try:
-            return await self._pass(run, name, parent, asyncio.shield(known))
+            return await self._pass(run, name, parent, settled)
         except GardienError:
             await known  # it says more to the point what is wrong with the target
             raise
