@@ -108,8 +108,7 @@ def test_what_was_changed_by_hand_is_shown_and_mended(notes: Box) -> None:
     def drifted() -> bool:
         return bool(house.json("stack", "show", "notes")["drift"])
 
-    until(drifted)
-    assert "present settings" in house.json("stack", "show", "notes")["drift"][0]
+    until(lambda: any("present settings" in each for each in house.json("stack", "show", "notes")["drift"]))
     assert any("otherwise than it was set up" in alert["says"] for alert in house.status()["alerts"])
     house.gardien("stack", "mend", "notes")
     assert "hello" in docker("inspect", "--format", "{{json .Config.Env}}", container(house))

@@ -27,7 +27,10 @@ def test_settings_and_secrets_on_a_blank_machine_bring_everything_back(host: Sft
         new.gardien("target", "init", "host")
         told = new.gardien("restore", "nextcloud", "--new-disk", "--yes")
         assert "it answers" in told.stdout
-        assert differences(files_before, tree(new)) == []
+        files_after = tree(new)
+        for files in (files_before, files_after):
+            del files["nextcloud/.gardien/compose/.env"]  # it names folders, which are others on this machine
+        assert differences(files_before, files_after) == []
         assert rows(new) == rows_before
         new.until_well("nextcloud", 30)
         new.gardien("backup", "create", "nextcloud")

@@ -191,7 +191,7 @@ async def test_an_alert_brings_the_button_that_helps(world: World, client: Clien
     assert "Start Notes" in page.text
     assert {"/stacks/nextcloud/backup", "/stacks/notes/start"} <= page.forms()
     assert "See what happened" in page.text
-    assert "gardien backup create nextcloud" in page.words
+    assert "gardien backup create nextcloud --target offsite" in page.words
 
 
 async def test_a_running_job_shows_how_far_it_is(world: World, client: Client) -> None:

@@ -19,6 +19,7 @@ from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Faults
 from gardien.model.manifest import Manifest
+from gardien.model.preset import Abroad, Preset
 from gardien.model.settings import Settings
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.rules.env import env_file, read_env, write_env
@@ -839,5 +840,5 @@ def test_every_pattern_of_the_model_has_words_for_a_person() -> None:
             for inner in schema:
                 yield from patterns(inner)
 
-    models = (Settings, Manifest, Chosen)
+    models = (Settings, Manifest, Chosen, Preset, Abroad)
     assert {pattern for model in models for pattern in patterns(model.model_json_schema())} == set(PATTERNS)

@@ -52,8 +52,8 @@ class House:
         assert self.locks() == []
 
     def locks(self) -> list[str]:
-        """Those in the repository, looked at where it lies."""
-        return sorted(each.name for each in (self.repository / "locks").iterdir())
+        """Those in the repository, looked at where it lies; none is what did not arrive whole."""
+        return sorted(each.name for each in (self.repository / "locks").iterdir() if len(each.name) == 64)
 
     def slow(self) -> None:
         """So slow a line that a backup can be watched."""

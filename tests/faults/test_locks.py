@@ -88,7 +88,7 @@ def other_machine(repository: Path, passphrase: Path) -> Iterator[subprocess.Pop
     )
     locks = repository / "locks"
     try:
-        while not [each for each in locks.iterdir() if "tmp" not in each.name]:
+        while not [each for each in locks.iterdir() if len(each.name) == 64]:
             assert holder.poll() is None, "it was over before it could be stopped"
             time.sleep(0.005)
         holder.send_signal(signal.SIGSTOP)
