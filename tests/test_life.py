@@ -128,8 +128,8 @@ def test_what_is_meant_to_run_comes_back_by_itself(notes: Box) -> None:
     house.stop()
     docker("rm", "--force", container(house))
     house.start()
+    until(lambda: house.json("job", "list")[0]["kind"] == "start")
     house.until_well("notes", 40)
-    assert house.json("job", "list")[0]["kind"] == "start"
 
 
 def test_what_is_switched_off_stays_off(notes: Box) -> None:

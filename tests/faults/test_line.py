@@ -23,7 +23,7 @@ from tests.world.sftp import SftpHost
 
 
 async def sending(g: Ground, megabytes: int, *, persistent: bool = True) -> "asyncio.Task[Saved]":
-    """A backup that is at it."""
+    """A backup that is at it, no faster than 8 MiB a second: there is time to do something to its line."""
     folder = await g.fill("films", a="x")
     (folder / "film").write_bytes(os.urandom(megabytes << 20))
     begun = asyncio.Event()
@@ -33,7 +33,7 @@ async def sending(g: Ground, megabytes: int, *, persistent: bool = True) -> "asy
             begun.set()
 
     how = {"tags": ["films"], "leave_out": (), "parent": None, "progress": told, "persistent": persistent}
-    saving = asyncio.create_task(g.restic.save("host", folder, **how))  # type: ignore[arg-type]
+    saving = asyncio.create_task(g.restic.save("host", folder, kib_per_second=8 << 10, **how))  # type: ignore[arg-type]
     await asyncio.wait({saving, asyncio.create_task(begun.wait())}, return_when=asyncio.FIRST_COMPLETED)
     return saving
 
