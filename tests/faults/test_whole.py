@@ -60,7 +60,20 @@ def test_row_13_less_than_half_of_it_is_there(home: House) -> None:
     newest, other, good = home.box.json("backup", "list", STACK)[:3]
     assert (newest["good"], other["good"], good["good"]) == (False, False, True)
     assert says in newest["why"]
+    assert newest["acceptable"]
     home.weigh(2)
+    home.is_well()
+
+
+def test_row_13_what_was_meant_to_go(home: House) -> None:
+    """The owner says so, and the next backup is held against what there is now."""
+    home.weigh(2)
+    home.is_well()
+    (home.srv / "film.bin").unlink()
+    home.refused("backup", "create", STACK, says="does not count", remedy="gardien backup accept ")
+    newest = home.box.json("backup", "list", STACK)[0]
+    assert "counts now" in home.box.gardien("backup", "accept", newest["id"][:8]).stdout
+    assert home.box.json("backup", "show", newest["id"])["good"] is True
     home.is_well()
 
 
@@ -78,6 +91,7 @@ def test_row_14_a_file_that_cannot_be_read(home: House) -> None:
     assert newest["good"] is False
     shown = home.box.json("backup", "show", newest["id"])
     assert shown["missed"] == [str(file)]
+    home.refused("backup", "accept", newest["id"], says="cannot be made to count")
     assert "patient file" in home.box.gardien("backup", "show", newest["id"]).stdout
     file.unlink()
     home.is_well()

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from gardien.errors import GardienError
 from gardien.faces.call import Daemon
+from tests.world import command
 
 IMAGES = {
     "NEXTCLOUD_IMAGE": "gardien-test/nextcloud:34.0.3-apache",
@@ -147,14 +148,9 @@ class Box:
     def gardien(
         self, *argv: str, check: bool = True, patience: float = 180, environment: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "gardien", "--config", str(self.config), *argv],
-            capture_output=True,
-            text=True,
-            timeout=patience,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | dict(environment or {}),
+        spoken = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        done = command.gardien(
+            ["--config", str(self.config), *argv], os.environ | spoken | dict(environment or {}), patience
         )
         if check and done.returncode:
             raise AssertionError(f"gardien {argv}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.logged()}")

@@ -211,6 +211,12 @@ class Api:
         stack, target, backups = body["stack"], body.get("target"), self._house.backups
         return await _answer(request, body, lambda: backups.plan(stack, target), lambda: backups.create(stack, target))
 
+    async def accept(self, request: web.Request) -> web.Response:
+        """The owner's word that a backup holds so much less for a good reason: it counts from now on."""
+        await asked.fields(request, {}, {})
+        found = await self._house.backups.accept(request.match_info["snapshot"])
+        return web.json_response(wire.snapshot(found, asked.language(request)))
+
     async def restore(self, request: web.Request) -> web.Response:
         """Bring a stack back; without `snapshot` from its newest good backup."""
         body = await asked.fields(request, {"stack": str}, {"snapshot": str, "new_disk": bool, "dry_run": bool})
@@ -320,6 +326,7 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(f"{JOB}/watch", api.watch, allow_head=False),
         web.get(f"{ROOT}/snapshots", api.snapshots),
         web.get(f"{ROOT}/snapshots/{{snapshot}}", api.snapshot),
+        web.post(f"{ROOT}/snapshots/{{snapshot}}/accept", api.accept),
         web.get(f"{TARGET}/retention", api.retention),
         web.get(f"{ROOT}/alerts", api.alerts),
         web.post(f"{ROOT}/stacks", api.add),

@@ -80,11 +80,18 @@ async def copy(request: web.Request) -> web.Response:
     raise to_job(await request.app[HOUSE].upkeep.copy(request.match_info["target"]))
 
 
+async def accept(request: web.Request) -> web.Response:
+    """The owner's word that so much was meant to go."""
+    await request.app[HOUSE].backups.accept(request.match_info["snapshot"])
+    raise web.HTTPSeeOther("/backups")
+
+
 def routes() -> list[web.RouteDef]:
     """What is opened and pressed there."""
     return [
         web.get("/backups", backups_page),
         web.post(STACK + "/backup", back_up),
+        web.post("/backups/{snapshot:[0-9a-f]{8,64}}/accept", accept),
         web.post(TARGET + "/check", check),
         web.post(TARGET + "/copy", copy),
     ]

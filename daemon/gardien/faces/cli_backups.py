@@ -55,6 +55,15 @@ def show(session: Session, snapshot: str) -> None:
 
 
 @backup.command()
+@click.argument("snapshot", metavar="ID")
+@answers
+def accept(session: Session, snapshot: str) -> None:
+    """Say that a backup may hold so much less than the one before it: what is gone was meant to go."""
+    data = session.daemon.post("snapshots", snapshot, "accept")
+    session.show(data, lambda terminal: terminal.say(N_("This backup of {stack} counts now."), stack=data["stack"]))
+
+
+@backup.command()
 @TARGET
 @click.option("--all", "whole", is_flag=True, help="Read every byte, not one part in four: that takes long.")
 @starts_a_job

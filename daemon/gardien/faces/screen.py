@@ -15,6 +15,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from gardien.faces import history, present
+from gardien.services.backup import shrunk
 from gardien.words import Words
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ class Screen:
             JOB_STATE=present.JOB_STATE,
             STEP_STATE=present.STEP_STATE,
             STANDING=present.STANDING,
+            shrunk=shrunk,
             stack_of=present.stack_of,
             target_of=present.target_of,
             unmade=history.unmade,

@@ -18,6 +18,7 @@ from gardien.model.plan import Plan, Step
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
 from gardien.model.target import TargetView
+from gardien.services.backup import shrunk
 from gardien.services.upkeep import Proposal
 from gardien.words import Words
 
@@ -125,6 +126,7 @@ def snapshot(snapshot: Snapshot, language: str) -> Data:
         "why": said(snapshot.why, language),
         "version": snapshot.version,
         "state": history.standing(snapshot),
+        "acceptable": shrunk(snapshot),
         "copy_of": snapshot.original,
     }
 

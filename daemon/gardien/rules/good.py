@@ -3,6 +3,7 @@
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.words import N_, Words
 
+SHRUNK = N_("it holds less than half of what the backup before it held")  # the owner may say: that is right
 SHRINK = 0.5  # a stack that lost more than this share of its bytes was probably not looked at whole
 
 
@@ -15,5 +16,5 @@ def why_not_good(saved: Saved, former: Snapshot | None, listed: bool) -> Words |
     if saved.files == 0:
         return Words.of(N_("it is empty"))
     if former is not None and saved.bytes < former.bytes * SHRINK:
-        return Words.of(N_("it holds less than half of what the backup before it held"))
+        return Words.of(SHRUNK)
     return None

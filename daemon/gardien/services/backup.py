@@ -5,9 +5,9 @@ Where the file system can hold a moment, one pass, of that moment, when the appl
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from gardien.model.plan import Json, Plan
 from gardien.model.snapshot import Saved, Snapshot
 from gardien.model.stack import Stack
 from gardien.rules import plans
-from gardien.rules.good import why_not_good
-from gardien.services import disk, recipes
+from gardien.rules.good import SHRUNK, why_not_good
+from gardien.services import account, disk, recipes
+from gardien.services.account import tags
 from gardien.services.care import ALL
 from gardien.services.clock import correction
 from gardien.services.ports import OnProgress, World
@@ -30,7 +31,6 @@ from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.words import N_, Words
 
-SET_FORMAT = 1  # of `.gardien/set.json`; a restore reads every format up to its own
 DUMP_TAIL = 2048  # bytes in which a dump's last word must be found
 MOST_MISSED = 100  # files that could not be read are remembered by name
 
@@ -94,10 +94,29 @@ class Backups:
             )
         return found[0]
 
+    async def accept(self, beginning: str) -> Snapshot:
+        """The owner's word that so much was meant to go: the backup counts, and the next ones are held against it.
 
-def tags(stack: str, pass_: str) -> tuple[str, ...]:
-    """What a snapshot of `stack` bears, so that it is found again by plain restic too."""
-    return (f"stack={stack}", f"pass={pass_}")
+        Raises what `find` does, and Refused for one that is incomplete for another reason.
+        """
+        found = await self.find(beginning)
+        if found.good:
+            return found
+        if not shrunk(found):
+            raise Refused(
+                N_("this backup cannot be made to count: {why}"),
+                N_("Only one that is much smaller than the one before it can. Back up again: `gardien backup create`."),
+                why=found.why or Words.of(N_("it is incomplete")),
+            )
+        accepted = replace(found, good=True, why=None)
+        await self._world.store.add_snapshot(accepted)
+        await account.unmark(self._world, accepted)
+        return accepted
+
+
+def shrunk(snapshot: Snapshot) -> bool:
+    """Whether it does not count only because so much is gone since the one before it: its owner may know why."""
+    return snapshot.why is not None and snapshot.why.text == SHRUNK
 
 
 class _Backup:
@@ -161,36 +180,7 @@ class _Backup:
     async def _settle(self, run: Run) -> None:
         """See that the target is the one we know; only then is anything written on this machine."""
         await self._targets.opened(run.text("target"))
-        await self._write_set(await self._stacks.get(run.plan.subject))
-
-    async def _write_set(self, stack: Stack) -> None:
-        """What a bare machine needs beside the files: choices, secrets, versions, owners. All of it in the snapshot."""
-        world = self._world
-        images = {
-            service: {"image": image, "id": await world.engine.image_id(image)}
-            for service, image in (await self._stacks.images(stack)).items()
-        }
-        account = {
-            "format": SET_FORMAT,
-            "gardien": __version__,
-            "restic": await world.restic.version(),
-            "machine": world.settings.name,
-            "stack": stack.name,
-            "home": str(stack.home),
-            "written": world.clock().isoformat(),
-            "images": images,
-            "folders": {path: owned.model_dump() for path, owned in stack.manifest.folders.items()},
-            "save": list(stack.manifest.backup.save),
-            "left_out": {path: reason.en for path, reason in stack.manifest.backup.leave_out.items()},
-            "dumps": list(stack.manifest.backup.dumps),
-        }
-        owner = world.settings.folders.owner
-        await world.files.make_folder(stack.inner, None, 0o700)
-        await world.files.write(stack.inner / "set.json", json.dumps(account, indent=1) + "\n")
-        for ours, theirs in owner_files(stack.name):
-            text = await world.files.read(owner / ours)
-            if text is not None:
-                await world.files.write(stack.inner / theirs, text)
+        await account.write(self._world, self._stacks, await self._stacks.get(run.plan.subject))
 
     def _moment(self, stack: Stack) -> Path:
         """Always the same one, for restic's sake: it knows a file by its path."""
@@ -387,10 +377,12 @@ class _Backup:
         )
         await self._world.store.add_snapshot(snapshot)
         if why is not None:
+            await account.mark(self._world, snapshot)
             raise Incomplete(
                 N_("this backup of {stack} is incomplete and does not count: {why}"),
-                N_("The former backups are untouched. Look at the disk and at the application, then back up again."),
+                _SHRUNK_REMEDY if shrunk(snapshot) else _INCOMPLETE_REMEDY,
                 stack=stack,
+                id=id_[:8],
                 why=why,
             )
 
@@ -405,11 +397,6 @@ class _Backup:
         )
 
 
-def owner_files(stack: str) -> tuple[tuple[str, str], ...]:
-    """Where the owner's files of a stack lie, and under which names they lie in the snapshot."""
-    return (f"stacks/{stack}.yaml", "chosen.yaml"), (f"secrets/{stack}.env", "secrets.env")
-
-
 async def require_whole(world: World, stack: Stack, name: str, file: str) -> None:
     """Raises Incomplete unless the dump's last lines hold the word that only a whole one ends on."""
     tail = await world.files.tail(stack.dumps / file, DUMP_TAIL)
@@ -420,6 +407,15 @@ async def require_whole(world: World, stack: Stack, name: str, file: str) -> Non
             stack=stack.name,
             dump=name,
         )
+
+
+_INCOMPLETE_REMEDY = N_(
+    "The former backups are untouched. Look at the disk and at the application, then back up again."
+)
+_SHRUNK_REMEDY = N_(
+    "The former backups are untouched. If nobody deleted so much, look at the disk and at the application. If it is "
+    "right, say so: `gardien backup accept {id}`."
+)
 
 
 def _second(run: Run) -> SecondPass | None:

@@ -11,7 +11,8 @@ from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Chosen, Stack
 from gardien.rules import plans
 from gardien.services import disk, joins, recipes
-from gardien.services.backup import SET_FORMAT, owner_files, require_whole, tags
+from gardien.services.account import SET_FORMAT, owner_files, tags
+from gardien.services.backup import require_whole
 from gardien.services.care import ALL
 from gardien.services.door import Doorkeeper
 from gardien.services.ports import World

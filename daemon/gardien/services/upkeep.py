@@ -420,8 +420,14 @@ def _address(place: Target) -> str:
 
 
 def _left_over(found: Sequence[Found], now: datetime) -> list[Json]:
-    """First passes that no backup came of, or whose backup stands beside them."""
-    return [each.id for each in found if "pass=live" in each.tags and now - each.taken > LIVE_FOR]
+    """First passes that no backup came of, or whose backup stands beside them; words on backups that are gone."""
+    listed = {f"of={each.id}" for each in found}
+    return [
+        each.id
+        for each in found
+        if ("pass=live" in each.tags and now - each.taken > LIVE_FOR)
+        or ("pass=incomplete" in each.tags and listed.isdisjoint(each.tags))
+    ]
 
 
 def _ids(run: Run, fact: str) -> list[str]:
