@@ -164,7 +164,8 @@ checks || checks_failed=1
 wait "$engine" || { cat "$cache/engine.log" >&2; die "cannot prepare the Docker Engine and the images"; }
 export "$("$world/dockerd.sh" env)"
 
-# run ARGUMENT...: pytest; that there is nothing to do in one of its two runs is no fault.
+# run ARGUMENT...: pytest; that there is nothing to do in one of its two runs is no fault. What fails in the first does
+# not hide what fails in the second.
 run() {
     local code=0
     if [ -t 0 ]; then
@@ -179,6 +180,7 @@ run() {
     case $code in
         0) ran=1 ;;
         5) ;;
+        1) ran=1 failed=1 ;;
         *) exit "$code" ;;
     esac
 }
@@ -189,5 +191,6 @@ run -n "$(($(nproc) + 1))" -m 'not alone' "$@"
 say "pytest: what disturbs the others"
 run -m alone "$@"
 [ -n "${ran:-}" ] || die "no such test"
+[ -z "${failed:-}" ] || exit 1
 # Not before: a line too long must not hide whether the tests pass.
 [ -z "${checks_failed:-}" ] || die "the tests pass, but a check above failed"

@@ -180,7 +180,8 @@ def worry(world: World) -> None:
         at=4,
         says=Words.of(N_("cannot reach the backup target {target}"), target="box"),
         remedy=Words.of(
-            "Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."
+            "Check the internet connection, then whether the host is running, and its name and port: "
+            "`gardien target list`."
         ),
         code="target-unreachable",
         detail="ssh: connect to host box.example port 23: Connection timed out",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ async def test_a_machine_that_knows_nothing_can_tell_them_apart(home: Home) -> N
     half = await home.saved(missing=True)
     [mark] = home.there(tag="pass=incomplete")
     assert f"of={half}" in mark.tags
-    assert await account.marked(home.fakes.world, "near", STACK) == {half}
+    assert await account.marked(home.fakes.world, "near") == {half}
     assert not await home.fakes.files.exists(home.fakes.world.settings.folders.data / STACK / ".gardien/incomplete")
 
 
@@ -44,7 +45,7 @@ async def test_what_the_owner_calls_right_counts(home: Home) -> None:
 
     accepted = await home.house.backups.accept(again)
     assert (accepted.good, accepted.why) == (True, None)
-    assert await account.marked(home.fakes.world, "near", STACK) == {small}
+    assert await account.marked(home.fakes.world, "near") == {small}
     assert await home.house.backups.accept(again) == accepted, "said twice is said once"
     after = await home.saved()
     assert await home.known(good_only=True) == [whole, again, after]
@@ -66,6 +67,38 @@ async def test_the_word_goes_when_its_backup_is_gone(home: Home) -> None:
     del home.repository().snapshots[half]
     await home.done(await home.house.upkeep.forget("near"))
     assert home.there(tag="pass=incomplete") == []
+
+
+async def test_what_lies_there_is_remembered_again(home: Home) -> None:
+    """After the state database was lost, or the target was taken off the list and is taken up again."""
+    whole = await home.saved()
+    home.move(hours=1)
+    half = await home.saved(missing=True)
+    home.move(hours=1)
+    later = await home.saved()
+    before = await home.fakes.store.snapshots(target="near")
+    await home.fakes.store.drop_snapshots("near", [whole, half, later])
+    await home.fakes.store.unnote("repository:near")
+    await home.house.targets.opened("near")
+    assert await home.known() == [whole, half, later]
+    assert await home.known(good_only=True) == [whole, later]
+    after = await home.fakes.store.snapshots(target="near")
+    assert [(each.taken, each.files, each.bytes) for each in after] == [
+        (each.taken, each.files, each.bytes) for each in before
+    ]
+
+
+async def test_what_somebody_put_there_later_is_none_of_ours(home: Home) -> None:
+    whole = await home.saved()
+    found, top, tree = home.repository().snapshots[whole]
+    home.repository().snapshots["f" * 64] = (replace(found, id="f" * 64), top, tree)
+    await home.house.targets.opened("near")
+    await home.house.targets.init("near")
+    assert await home.known() == [whole]
+    await home.fakes.store.drop_snapshots("near", [whole])
+    home.repository().snapshots["f" * 64] = (replace(found, id="f" * 64, taken=home.now.replace(year=2030)), top, tree)
+    await home.house.targets.init("near")
+    assert await home.known() == [whole], "a date to come is believed of nobody"
 
 
 async def test_the_house_is_in_every_snapshot(home: Home) -> None:

@@ -104,7 +104,7 @@ def test_a_second_daemon_on_the_same_state_refuses_to_start(nextcloud: Box) -> N
     nextcloud.daemon = first
     assert second.wait(20) == 1
     assert "already running" in nextcloud.logged(5)
-    assert nextcloud.health("nextcloud") == "well"
+    nextcloud.until_well("nextcloud", 30)
 
 
 def test_cancel_and_shutdown_are_a_clean_undo(nextcloud: Box) -> None:

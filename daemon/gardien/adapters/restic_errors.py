@@ -111,14 +111,16 @@ _SILENT: _Meaning = (
 _UNREACHABLE: _Meaning = (
     TargetUnreachable,
     N_("cannot reach the backup target {target}"),
-    N_("Check the internet connection, then whether the host is running, and its name and port in gardien.yaml."),
+    N_(
+        "Check the internet connection, then whether the host is running, and its name and port: `gardien target list`."
+    ),
 )
 _TURNED_AWAY: _Meaning = (
     TurnedAway,
     N_("cannot reach the backup target {target}: the host refused the connection"),
     N_(
         "It may be busy, restarting, or have too many connections at once: gardien tries again at the next backup. If"
-        " it stays so, look at the host's page, and at its name and port in gardien.yaml."
+        " it stays so, look at the host's page, and at its name and port: `gardien target list`."
     ),
 )
 _REFUSED: _Meaning = (
@@ -129,7 +131,10 @@ _REFUSED: _Meaning = (
 _OTHER_HOST: _Meaning = (
     TargetRefuses,
     N_("the backup target {target} is not the server it used to be: its host key has changed"),
-    N_("Nothing was sent. Ask the host whether they changed the key; only then put the new one into gardien.yaml."),
+    N_(
+        "Nothing was sent. Ask the host whether they changed the key; only then take the new one: "
+        "`gardien target test {target}`."
+    ),
 )
 _LOGIN: _Meaning = (
     TargetRefuses,
@@ -139,7 +144,10 @@ _LOGIN: _Meaning = (
 _OTHER_CERTIFICATE: _Meaning = (
     TargetRefuses,
     N_("the backup target {target} does not show the certificate it should: it may be another server"),
-    N_("Nothing was sent. Ask the host. If the certificate is theirs, name its authority under `ca` in gardien.yaml."),
+    N_(
+        "Nothing was sent. Ask the host. If the certificate is theirs, name its authority under `ca` in "
+        "the target's settings."
+    ),
 )
 _TOO_EARLY: _Meaning = (
     TargetUnreachable,
@@ -157,7 +165,7 @@ _EXPIRED: _Meaning = (
 _FORBIDDEN: _Meaning = (
     TargetRefuses,
     N_("the backup target {target} does not let gardien write or read in its folder"),
-    N_("Check the folder's name in gardien.yaml, and at the host whether gardien's account may use it."),
+    N_("Check the folder's name (`gardien target list`), and at the host whether gardien's account may use it."),
 )
 _TARGET_FULL: _Meaning = (
     TargetFull,

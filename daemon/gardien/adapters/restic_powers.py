@@ -4,6 +4,7 @@ restic has no such question, and a snapshot made for it would leave data behind 
 """
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import ssl
@@ -103,7 +104,8 @@ async def _over_sftp(settings: Settings, calls: Calls, target: SftpTarget, place
 async def _at_rest_server(settings: Settings, target: RestTarget, place: Place, login: tuple[str, str]) -> bool:
     """Data that cannot be there is deleted: an append-only server refuses before it looks."""
     url = f"{target.url.rstrip('/')}/data/{'0' * 64}"
-    status, _ = await _ask(settings, place, "DELETE", url, auth=aiohttp.BasicAuth(*login, encoding="utf-8"))
+    known = base64.b64encode(":".join(login).encode()).decode()
+    status, _ = await _ask(settings, place, "DELETE", url, headers={"Authorization": f"Basic {known}"})
     if status in {403, 405}:
         return False
     if status < 300 or status == 404:
@@ -168,7 +170,6 @@ async def _ask(
     url: str,
     *,
     headers: dict[str, str] | None = None,
-    auth: aiohttp.BasicAuth | None = None,
 ) -> tuple[int, str]:
     trust = await asyncio.to_thread(ssl.create_default_context, cafile=str(place.ca) if place.ca else None)
     around = urlsplit(url).hostname in settings.around_proxy
@@ -178,7 +179,6 @@ async def _ask(
             method,
             url,
             headers=headers,
-            auth=auth,
             ssl=trust,
             proxy=None if around else settings.proxy,
             allow_redirects=False,

@@ -15,6 +15,7 @@ TIGHT_SPACE = 0.03
 CHECKED_WITHIN = timedelta(days=15)  # twice a week's time, and a day
 READ_WITHIN = timedelta(days=36)  # four weeks, and one that was missed
 CLEARED_WITHIN = timedelta(days=7)
+SAID_FOR = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,27 @@ def of_clock(wrong: bool) -> list[Owed]:
             "trouble",
             Words.of(N_("this machine's clock is wrong")),
             Words.of(N_("It sets itself once it reaches the internet. Until then no old backup is cleared out.")),
+        )
+    ]
+
+
+def of_new_beginning(began: datetime | None, now: datetime) -> list[Owed]:
+    """`began`: when gardien's own memory was found damaged and begun anew; that is said for two weeks."""
+    if began is None or now - began > SAID_FOR:
+        return []
+    return [
+        Owed(
+            "memory-lost",
+            "notice",
+            Words.of(
+                N_("gardien's own memory was damaged, and it began a new one: its history is gone, nothing of yours")
+            ),
+            Words.of(
+                N_(
+                    "Your applications and backups are untouched. Make yourself a new login: `gardien user link`. Look "
+                    "at the disk: this can be the first sign that it fails."
+                )
+            ),
         )
     ]
 

@@ -126,7 +126,7 @@ async def unmark(world: World, snapshot: Snapshot) -> None:
         log.warning("%s stays marked as incomplete at its target", snapshot.id, exc_info=True)
 
 
-async def marked(world: World, target: str, stack: str) -> frozenset[str]:
-    """The ids of the stack's snapshots there that are marked as incomplete."""
-    found = await world.restic.found(target, tags=tags(stack, "incomplete"))
+async def marked(world: World, target: str) -> frozenset[str]:
+    """The ids of the snapshots there that are marked as incomplete."""
+    found = await world.restic.found(target, tags=("pass=incomplete",))
     return frozenset(tag.removeprefix("of=") for each in found for tag in each.tags if tag.startswith("of="))

@@ -1,15 +1,22 @@
 """Where backups go: which targets there are, making a repository once, ever, and opening it without surprises."""
 
+import logging
 import secrets
+from datetime import timedelta
+from pathlib import Path
 
-from gardien.errors import GardienError, NotFound, Refused, RepositoryMissing
+from gardien.errors import GardienError, NotFound, Refused, RepositoryMissing, WrongPassphrase
 from gardien.model.operator import Operator, country_name
 from gardien.model.settings import Target
 from gardien.rules import sovereignty
 from gardien.rules.reach import forbidden, host_of
+from gardien.services import succession
 from gardien.services.care import repository_note
 from gardien.services.ports import World
+from gardien.services.stock import take_stock
 from gardien.words import N_
+
+log = logging.getLogger(__name__)
 
 
 class Targets:
@@ -92,6 +99,8 @@ class Targets:
                 await world.files.move(aside, file)
             raise
         await world.store.note(repository_note(name), identity)
+        if not made:
+            await take_stock(world, name)
         return identity, made
 
     async def _identity_or_new(self, name: str, known: str | None) -> tuple[str, bool]:
@@ -108,13 +117,14 @@ class Targets:
     async def opened(self, name: str, *, reading: bool = False) -> None:
         """Raises unless the target may be used, answers, and holds the repository that we know.
 
-        `reading`: nothing is to be sent there; then no foreign law hinders.
+        `reading`: nothing is to be sent there; then no foreign law hinders, nor that another machine took over, and
+        an older key that is still here is tried where the present one does not open it.
         """
         self.known(name)
         await self._allowed(name, reading=reading)
         known = await self._world.store.noted(repository_note(name))
         try:
-            identity = await self._world.restic.identity(name)
+            identity = await self._identity(name, older=reading)
         except RepositoryMissing as missing:
             if known is None:
                 raise RepositoryMissing(
@@ -125,14 +135,46 @@ class Targets:
             raise _gone(name, missing) from missing
         if known is None:
             await self._world.store.note(repository_note(name), identity)
+            await take_stock(self._world, name)
         elif known != identity:
             raise _another(name)
+        if not reading:
+            await succession.require_ours(self._world, name)
+
+    async def _identity(self, name: str, *, older: bool) -> str:
+        try:
+            return await self._world.restic.identity(name)
+        except WrongPassphrase:
+            if not older or not await self._older_key(name):
+                raise
+            return await self._world.restic.identity(name)
+
+    async def _older_key(self, name: str) -> bool:
+        """Whether a former key, or one that waits to be confirmed, opens it: then it is the present one again, and
+        what did not open is kept beside.
+        """
+        world, present = self._world, self._world.settings.passphrase(name)
+        beside = await world.files.older_than(present.parent, world.clock() + timedelta(days=1))
+        for file in sorted(each for each in beside if each.name.startswith(f"{present.name}.")):
+            if await world.restic.opens(name, file):
+                log.warning("%s is opened with the older key in %s", name, file)
+                wrong = await world.files.read(present) or ""
+                await world.files.write(present.with_name(f"{present.name}.{secrets.token_hex(4)}"), wrong)
+                await world.files.write(present, await world.files.read(file) or "")
+                return True
+        return False
 
     async def _allowed(self, name: str, *, reading: bool = False) -> None:
         target = self._world.settings.targets[name]
         if not reading:
             require_law(name, target, self.operator(name))
         await require_elsewhere(self._world, target)
+
+
+def former_key(world: World, target: str) -> Path:
+    """Where the key lies that opened a target before the present one did."""
+    file = world.settings.passphrase(target)
+    return file.with_name(f"{file.name}.former")
 
 
 def require_law(name: str, target: Target, operator: Operator) -> None:

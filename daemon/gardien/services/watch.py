@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 TICK = 5.0  # seconds between two looks at the engine
 SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
 COMPARE_EVERY = 900.0  # seconds between two comparisons of what runs with what was set up
+BEGUN_ANEW = "begun-anew"  # under which the store notes when it replaced a damaged one
 WRITE_EVERY = 60.0  # seconds after which an unchanged health is written again, so that its age stays true
 
 
@@ -218,7 +219,13 @@ class Watch:
             if job.over:
                 newest.setdefault(verdict.job_key(job), job)
         clock_wrong = isinstance(self._world.clock, HouseClock) and self._world.clock.wrong
-        house = [*verdict.of_memory_limits(self._limits_memory), *verdict.of_clock(clock_wrong), *self._door.owed]
+        begun = await store.noted(BEGUN_ANEW)
+        house = [
+            *verdict.of_memory_limits(self._limits_memory),
+            *verdict.of_clock(clock_wrong),
+            *verdict.of_new_beginning(datetime.fromisoformat(begun) if begun else None, now),
+            *self._door.owed,
+        ]
         owed = verdict.owed(
             await self._overviews.stacks(),
             await self._overviews.targets(),
