@@ -31,7 +31,7 @@ quiet() { "$@" >"$cache/setup.log" 2>&1 || { cat "$cache/setup.log" >&2; die "fa
 
 packages() {
     local wanted=(attr btrfs-progs busybox-static chromium debian-archive-keyring faketime iptables mmdebstrap
-        openssh-server openssh-client openssl python3-venv shellcheck sqlite3 systemd) missing=() package
+        openssh-server openssh-client openssl python3-venv shellcheck sqlite3 systemd zbar-tools) missing=() package
     for package in "${wanted[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done

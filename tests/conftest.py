@@ -18,7 +18,10 @@ from tests.world.visitor import Visitor
 LONGEST = (
     "test_kill_backup.py",
     "test_kill_restore.py",
+    "test_restore.py",
+    "test_power.py",
     "test_kill_upkeep.py",
+    "test_kill_drill.py",
     "test_kill_life.py",
     "test_life.py",
     "test_browser.py",

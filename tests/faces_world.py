@@ -15,6 +15,7 @@ from gardien.model.manifest import Manifest, Text
 from gardien.model.operator import Operator, country_name
 from gardien.model.overview import JobView, Overview, PlaceView, StackView
 from gardien.model.plan import Json, Kind, Plan, Step
+from gardien.model.proof import Proof, Trials
 from gardien.model.settings import Folders, Page, Settings
 from gardien.model.setup import Access
 from gardien.model.snapshot import Snapshot
@@ -49,6 +50,7 @@ STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("gate", N_("Wait until the application itself says that it is well")),
         ("settle", N_("Clear up; what was replaced is kept for some days")),
     ),
+    "drill": (("fetch", N_("Fetch the files into a folder beside, reading each one back")),),
     "start": (("up", N_("Start the application")),),
     "stop": (("down", N_("Stop the application")),),
     "restart": (("restart", N_("Stop and start the application")),),
@@ -179,8 +181,15 @@ class World:
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]
             watch=nobody,  # type: ignore[arg-type]
+            kits=nobody,  # type: ignore[arg-type]
+            recover=nobody,  # type: ignore[arg-type]
+            browse=nobody,  # type: ignore[arg-type]
+            put_backs=nobody,  # type: ignore[arg-type]
             overviews=Overviews(self),  # type: ignore[arg-type]
             people=People(self.store, lambda: datetime.now(UTC)),
+            drills=Drills(self),  # type: ignore[arg-type]
+            beacon=nobody,  # type: ignore[arg-type]
+            letters=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
         )
@@ -224,9 +233,20 @@ class World:
             places=tuple(places),
             kept=kept,
             drift=drift,
+            trials=Trials(self.proven(good)) if good is not None else Trials(),
         )
         self.stacks.append(view)
         return view
+
+    def proven(self, backup: Snapshot) -> Proof:
+        """It came back two days ago."""
+        ended = self.now - timedelta(days=2)
+        says = Words.of(N_("{stack} answers"), stack=backup.stack)
+        began = ended - timedelta(seconds=112)
+        nothing = Words.of("")
+        return Proof(
+            1, backup.stack, backup.target, backup.id, began, began, ended, "proven", says, nothing, files=14203
+        )
 
     def add_target(self, name: str, *, care: Care | None = None, **changes: object) -> TargetView:
         """A place for backups, well looked after; to be added before the stacks that are saved there."""
@@ -555,11 +575,37 @@ class Restores:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def plan(self, stack: str, snapshot: str | None = None, new_disk: bool = False) -> Plan:
+    async def plan(
+        self, stack: str, snapshot: str | None = None, new_disk: bool = False, in_place: bool = False
+    ) -> Plan:
         return plan_of("restore", stack)
 
-    async def create(self, stack: str, snapshot: str | None = None, new_disk: bool = False) -> int:
-        return await Life(self._world).act("restore", stack, str(snapshot), str(new_disk))
+    async def create(
+        self, stack: str, snapshot: str | None = None, new_disk: bool = False, in_place: bool = False
+    ) -> int:
+        how = ("in place",) if in_place else ()
+        return await Life(self._world).act("restore", stack, str(snapshot), str(new_disk), *how)
+
+
+class Drills:
+    """What was tried, from the store."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self) -> datetime:
+        return self._world.now
+
+    async def plan(self, stack: str) -> Plan:
+        return plan_of("drill", stack)
+
+    async def create(self, stack: str) -> int:
+        return await Life(self._world).act("drill", stack)
+
+    async def list(
+        self, stack: str | None = None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Proof]:
+        return await self._world.store.proofs(stack, since=since, until=until)
 
 
 class Overviews:

@@ -12,10 +12,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 from gardien.adapters.files import LocalFiles
 from gardien.adapters.hosts import load_hosts
+from gardien.adapters.listings import SqliteListings
 from gardien.adapters.probes import judge, silent
 from gardien.adapters.shelf import FileShelf
 from gardien.errors import (
@@ -41,13 +43,17 @@ from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Se
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Kind, Plan
+from gardien.model.proof import Outcome, Proof
 from gardien.model.settings import Settings, Target
 from gardien.model.setup import HostKey
-from gardien.model.snapshot import Checked, Found, Saved, Snapshot
+from gardien.model.snapshot import Checked, Found, Likeness, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.rules.composefile import FILES
+from gardien.rules.env import read_env, write_env
 from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
+from tests.fake_letters import FakeMailer, FakeOutbox, FakePinger
+from tests.fakes_inside import FakeBeneath, FakeInside
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 HOSTS = Path(__file__).parents[1] / "hosts"
@@ -67,15 +73,17 @@ class FakeClock:
 # -- memory
 
 
-class FakeStore:
+class FakeStore(FakeOutbox):
     """The `Store`, kept in dictionaries."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._jobs: dict[int, Job] = {}
         self._leases: dict[str, int] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
         self._healths: dict[str, StackHealth] = {}
         self._disks: tuple[list[Disk], datetime | None] = ([], None)
+        self._proofs: dict[int, Proof] = {}
         self._alerts: list[Alert] = []
         self._notes: dict[str, str] = {}
         self._passwords: dict[str, str] = {}
@@ -192,6 +200,28 @@ class FakeStore:
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
         for id_ in ids:
             self._snapshots.pop((target, id_), None)
+
+    async def add_proof(self, proof: Proof) -> None:
+        self._proofs[proof.job] = proof
+
+    async def proofs(
+        self,
+        stack: str | None = None,
+        *,
+        outcome: Outcome | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        most: int = 100,
+    ) -> list[Proof]:
+        found = [
+            each
+            for each in self._proofs.values()
+            if stack in {None, each.stack}
+            and outcome in {None, each.outcome}
+            and (since is None or each.ended >= since)
+            and (until is None or each.ended < until)
+        ]
+        return sorted(found, key=lambda each: (each.ended, each.job), reverse=True)[:most]
 
     async def set_health(self, healths: Sequence[StackHealth]) -> None:
         self._healths |= {each.stack: each for each in healths}
@@ -358,6 +388,22 @@ class FakeFiles:
         texts = [leaf.text for leaf in self.beneath(path).values() if leaf.text is not None]
         return len(texts), sum(len(text.encode()) for text in texts)
 
+    async def write_down(self, folder: Path) -> None:
+        if not self.is_folder(folder):
+            raise NotFound("{path} is not there, or its folder is not", path=str(folder))
+
+    async def tame(self, folder: Path) -> list[str]:
+        files = {name: leaf for name, leaf in self.beneath(folder).items() if leaf.text is not None}
+        armed = {name: leaf for name, leaf in files.items() if leaf.mode & 0o6000}
+        for name, leaf in armed.items():
+            self.leaves[folder / name] = replace(leaf, mode=leaf.mode & ~0o6000)
+        return sorted(armed)
+
+    async def kind_beneath(self, folder: Path, inside: PurePosixPath) -> Literal["", "folder", "file", "link", "other"]:
+        if folder / inside not in self.leaves:
+            return ""
+        return "folder" if self.is_folder(folder / inside) else "file"
+
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
         return sorted(path for path, leaf in self.leaves.items() if path.parent == folder and leaf.changed < then)
 
@@ -398,6 +444,7 @@ class Repository:
     """A repository at a target: what plain restic would find there."""
 
     passphrase: str
+    others: set[str] = field(default_factory=set)  # passphrases that open it as well
     id: str = field(default_factory=lambda: secrets.token_hex(32))
     snapshots: dict[str, tuple[Found, Leaf, dict[str, Leaf]]] = field(default_factory=dict)
     locks: int = 0
@@ -406,7 +453,7 @@ class Repository:
     forgotten: int = 0  # snapshots whose data is still there
 
 
-class FakeRestic:
+class FakeRestic(FakeInside):
     """The `Restic`, on the files of `FakeFiles`. Faults are sets of target names."""
 
     def __init__(self, settings: Settings, files: FakeFiles, clock: Clock) -> None:
@@ -427,7 +474,8 @@ class FakeRestic:
         """Where a target's repository is; a renamed folder is another place."""
         if target not in self._settings.targets:
             raise NotFound("there is no backup target called {target}", target=target)
-        return self._settings.targets[target].model_dump_json()
+        where = {"kind", "folder", "host", "port", "user", "endpoint", "bucket", "url"}
+        return self._settings.targets[target].model_dump_json(include=where)
 
     async def _passphrase(self, target: str) -> str:
         self.place(target)
@@ -445,7 +493,7 @@ class FakeRestic:
         repository = self.repositories.get(self.place(target))
         if repository is None:
             raise RepositoryMissing("there is no backup repository at the target {target}", target=target)
-        if repository.passphrase != passphrase:
+        if passphrase not in {repository.passphrase, *repository.others}:
             raise WrongPassphrase("the passphrase for the backup target {target} is the wrong one", target=target)
         if exclusive:
             if repository.locked_by_the_living:
@@ -535,6 +583,16 @@ class FakeRestic:
         texts = [leaf.text for leaf in tree.values() if leaf.text is not None]
         return len(texts), sum(len(text.encode()) for text in texts)
 
+    async def compare(self, target: str, snapshot: str, folder: str, to: Path) -> Likeness:
+        _, _, _, tree = await self._snapshot(target, snapshot)
+        files, size = await self.contents(target, snapshot)
+        there = self._files.beneath(to)
+        shape = {name: (each.text, each.mode & ~0o6000, each.owner) for name, each in there.items()}
+        listed = {name: (each.text, each.mode & ~0o6000, each.owner) for name, each in tree.items()}
+        wrong = sorted(name for name in shape.keys() | listed.keys() if shape.get(name) != listed.get(name))
+        armed = tuple(name for name, each in tree.items() if each.text is not None and each.mode & 0o6000)
+        return Likeness(files, size, len(wrong), tuple(wrong), armed)
+
     async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
         mounted = any(mount.is_relative_to(to) for mount in self._files.mounts)
         if not to.is_absolute() or ".." in to.parts or len(to.parts) < 4 or mounted:
@@ -610,6 +668,43 @@ class FakeRestic:
     async def can_delete(self, target: str) -> bool:
         await self._open(target)
         return target not in self.keeping
+
+    async def opens(self, target: str, passphrase: Path) -> bool:
+        await self._passphrase(target)
+        repository = self.repositories.get(self.place(target))
+        if repository is None:
+            raise RepositoryMissing("there is no backup repository at the target {target}", target=target)
+        return (await self._files.read(passphrase) or "").strip() in {repository.passphrase, *repository.others}
+
+    async def add_key(self, target: str, passphrase: Path) -> None:
+        (await self._open(target)).others.add((await self._files.read(passphrase) or "").strip())
+
+    async def drop_key(self, target: str, passphrase: Path) -> None:
+        repository, gone = await self._open(target), (await self._files.read(passphrase) or "").strip()
+        if gone not in {repository.passphrase, *repository.others}:
+            return
+        if target in self.keeping:
+            raise Refused("the backup target {target} lets nothing be deleted from here", target=target)
+        keys = {repository.passphrase, *repository.others} - {gone}
+        repository.passphrase = keys.pop()
+        repository.others = keys
+
+    async def read(self, target: str, snapshot: str, path: str) -> str:
+        _, found, _, tree = await self._snapshot(target, snapshot)
+        leaf = tree.get(str(Path(path).relative_to(found.paths[0])))
+        if leaf is None or leaf.text is None:
+            raise NotFound("the backup does not hold {file}", file=path)
+        return leaf.text
+
+    async def speed(self, target: str, snapshot: str, folder: str) -> float | None:
+        _, found, _, _ = await self._snapshot(target, snapshot)
+        return 10e6 if (found.bytes or 0) > 1 << 20 else None
+
+    def under(self, settings: Settings) -> "FakeRestic":
+        other = FakeRestic(settings, self._files, self._clock)
+        other.repositories, other.unreachable, other.refusing = self.repositories, self.unreachable, self.refusing
+        other.full, other.keeping, other.unreadable = self.full, self.keeping, self.unreadable
+        return other
 
     async def unlock(self, target: str) -> None:
         (await self._open(target)).locks = 0
@@ -697,6 +792,17 @@ class FakeCompose:
         return {
             service: re.sub(r"\$\{(\w+):-([^}]*)\}", fill, image) for service, image in stack.recipe.services.items()
         }
+
+    async def model(self, stack: Stack) -> dict[str, Any]:
+        self._config(stack)
+        first, *others = (await self.images(stack)).items()
+        ports = [{"host_ip": "127.0.0.1", "published": str(port), "target": port} for port in _ports(stack)]
+        volumes = [
+            {"type": "bind", "source": str(stack.home / path), "target": f"/{path}"} for path in stack.manifest.folders
+        ]
+        services = {first[0]: {"image": first[1], "ports": ports, "volumes": volumes, "restart": "unless-stopped"}}
+        services |= {name: {"image": image} for name, image in others}
+        return {"name": stack.project, "services": services, "networks": {"default": {}}}
 
     def _config(self, stack: Stack) -> str:
         """What lies in the stack's folder for Compose to read."""
@@ -815,6 +921,9 @@ class FakeCompose:
 
 
 def _ports(stack: Stack) -> list[int]:
+    """None of a project that is run where it lies: it has no settings of its own, or was set apart."""
+    if not stack.recipe.kept:
+        return []
     return [int(stack.settings[name]) for name, each in stack.manifest.settings.items() if each.kind == "port"]
 
 
@@ -857,6 +966,19 @@ class FakeEngine:
         self._docker.networks[network][project, service] = tuple(names)
         return True
 
+    async def addresses(self, project: str) -> dict[str, str]:
+        self._docker.require()
+        running = (each for each in self._docker.of(project) if each.state == "running")
+        return {each.service: f"172.20.0.{number}" for number, each in enumerate(running, 2)}
+
+    async def wipe(self, project: str) -> None:
+        self._docker.require()
+        for container in self._docker.of(project):
+            self._docker.leave_all(project, container.service)
+            del self._docker.containers[project, container.service]
+        for network in [name for name in self._docker.networks if name.startswith(f"{project}_")]:
+            self._docker.drop_network(network)
+
     async def detach(self, project: str, service: str, network: str) -> None:
         self._docker.require()
         self._docker.networks.get(network, {}).pop((project, service), None)
@@ -882,7 +1004,7 @@ class FakeProbes:
                 return Answer(False, error.says)
             return judge(stack, probe.expect, printed.encode())
         address = stack.fill(probe.http or probe.tcp or "")
-        at_home = any(f":{port}" in address for port in _ports(stack))
+        at_home = any(f":{port}" in address for port in _ports(stack)) or address.startswith("http://172.20.0.")
         runs = at_home and any(container.state == "running" for container in self._docker.of(stack.project))
         page = self.pages.get(address) or (self._docker.apps.get(stack.name, FakeApp()).page if runs else None)
         if page is None:
@@ -904,6 +1026,7 @@ class FakeHost:
         self.has_cores = 4
         self.set_by_network = True
         self.has_memory = 4 * 10**9
+        self.has_memory_free = 2 * 10**9
         self.has_addresses: tuple[str, ...] = ("192.168.1.20",)
         self.names: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1",)}  # what the resolver knows
 
@@ -921,6 +1044,9 @@ class FakeHost:
 
     def memory(self) -> int:
         return self.has_memory
+
+    def memory_free(self) -> int:
+        return self.has_memory_free
 
     def addresses(self) -> tuple[str, ...]:
         return self.has_addresses
@@ -961,6 +1087,7 @@ class FakeShelf:
         self._owner = settings.folders.owner
         self._files = files
         self._recipes = {recipe.name: recipe for recipe in recipes}
+        self.merged: dict[str, Json] = {}  # what was written into the settings file
 
     async def recipes(self) -> list[str]:
         return sorted(self._recipes)
@@ -989,16 +1116,16 @@ class FakeShelf:
 
     async def secrets(self, name: str) -> dict[str, str]:
         text = await self._files.read(self._owner / "secrets" / f"{name}.env")
-        kept: dict[str, str] = json.loads(text) if text else {}
-        return kept
+        return read_env(text or "")[0]
 
     async def set_secrets(self, name: str, secrets: Mapping[str, str] | None) -> None:
-        await self._keep(
-            self._owner / "secrets" / f"{name}.env", None if secrets is None else json.dumps(dict(secrets))
-        )
+        await self._keep(self._owner / "secrets" / f"{name}.env", None if secrets is None else write_env(secrets))
 
     async def as_target(self, fields: Mapping[str, object]) -> Target:
         return await FileShelf(self._owner, self._owner, LocalFiles()).as_target(fields)  # touches no disk
+
+    async def merge_settings(self, fields: Mapping[str, Json]) -> None:
+        self.merged = dict(fields)
 
     async def set_target(self, name: str, target: Target | None) -> None:
         await self._keep(self._owner / "targets" / f"{name}.yaml", None if target is None else target.model_dump_json())
@@ -1024,6 +1151,8 @@ class FakeNeighbours:
     host: FakeHost
     probes: FakeProbes
     clock: FakeClock
+    mailer: FakeMailer
+    pinger: FakePinger
 
 
 def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
@@ -1038,6 +1167,7 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
     docker.registry |= {image for recipe in recipes for image in recipe.image_defaults.values()}
     store, compose, restic = FakeStore(), FakeCompose(docker), FakeRestic(settings, files, clock)
     probes = FakeProbes(docker, compose)
+    mailer, pinger = FakeMailer(), FakePinger()
     world = World(
         settings=settings,
         clock=clock,
@@ -1052,5 +1182,9 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         shelf=FakeShelf(settings, files, recipes),
         ssh=FakeSsh(files),
         hosts=load_hosts(HOSTS),
+        beneath=FakeBeneath(files),
+        listings=SqliteListings(settings.folders.state / "listings"),
+        mailer=mailer,
+        pinger=pinger,
     )
-    return FakeNeighbours(world, store, files, moments, restic, docker, host, probes, clock)
+    return FakeNeighbours(world, store, files, moments, restic, docker, host, probes, clock, mailer, pinger)

@@ -64,7 +64,9 @@ class Pair:
         }
 
     def locks(self) -> list[str]:
-        return [f"{target}: {each.name}" for target, folder in self.folders.items() for each in _in(folder / "locks")]
+        """Those there are; a file that restic was killed over, while it wrote it, is none."""
+        found = [(target, each.name) for target, folder in self.folders.items() for each in _in(folder / "locks")]
+        return [f"{target}: {name}" for target, name in found if len(name) == 64]
 
     def plain(self, target: str, *argv: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """The bare restic, with the recovery key."""

@@ -13,7 +13,7 @@ import pytest
 
 from gardien.adapters.document import read
 from gardien.errors import BadInput, DockerDown, GardienError
-from gardien.faces import api, api_targets, present, wire
+from gardien.faces import api, api_snapshots, api_targets, present, wire
 from gardien.model.fault import Faults
 from gardien.words import Words
 from tests.faces_world import CERTIFICATE
@@ -477,7 +477,7 @@ def test_an_error_with_many_faults_is_told_fault_by_fault(tmp_path: Path) -> Non
 
 
 async def test_every_route_is_documented(quiet: Quiet) -> None:
-    every = [*api.routes(quiet.house), *api_targets.routes(quiet.house)]
+    every = [*api.routes(quiet.house), *api_targets.routes(quiet.house), *api_snapshots.routes(quiet.house)]
     written = set(re.findall(r"`(GET|POST) (/api/v1/[^`?\s]*)", DOCS.read_text()))
     routes = {(route.method, re.sub(r"\{(\w+):[^/]*\}", r"{\1}", route.path)) for route in every}
     assert written == routes

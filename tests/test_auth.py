@@ -21,7 +21,15 @@ from tests.faces_world import World, make_world
 
 Client = TestClient[web.Request, web.Application]
 PASSWORD = "correct horse battery staple"
-FILL = {"name": "nextcloud", "token": "abc", "job": "1", "target": "box", "snapshot": "0" * 12}
+FILL = {
+    "name": "nextcloud",
+    "token": "abc",
+    "job": "1",
+    "target": "box",
+    "snapshot": "0" * 12,
+    "entry": "0",
+    "month": "2026-03",
+}
 
 
 @pytest.fixture

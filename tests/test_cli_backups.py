@@ -202,7 +202,7 @@ def test_one_backup_with_all_that_is_known_of_it(mine: Running) -> None:
         rf"Also at +far: {copy['id'][:8]}",
         r"Target +near",
         rf"Id +{first['id']}",
-        r"Files +9",
+        r"Files +10",
         r"Paused for +0",
     ):
         assert re.search(rf"(?m)^{line}", shown), line

@@ -131,7 +131,8 @@ async def test_home_says_how_everything_is(world: World, client: Client) -> None
     page = await read(client, "/")
     for sentence in (
         "All is well Everything runs, and everything is saved. Seen 20 seconds ago",
-        "Nextcloud Files, calendar and contacts, in place of Google Drive or OneDrive. Running well Saved",
+        "Nextcloud Files, calendar and contacts, in place of Google Drive or OneDrive. Running well Last proven",
+        "1 min 52 s Saved",
         "· 7 hours ago",
         "Next backup",
         "Your files /srv/gardien 412 GB free of 1 TB",
@@ -241,11 +242,11 @@ async def test_a_stack_shows_its_backups(world: World, client: Client) -> None:
     furnish(world)
     page = await read(client, "/stacks/nextcloud")
     assert "Runs and answers. For 3 days" in page.text
-    assert "Good box 48,213 63.4 GB 212 MB 11 s Restore…" in page.text
+    assert "Good box 48,213 63.4 GB 212 MB 11 s Look inside Restore…" in page.text
     assert "Incomplete 3 files could not be read. box 48,089" in page.text
     assert len([link for link in page.links() if "restore?snapshot=" in link]) == 8
     assert f"/stacks/nextcloud/restore?snapshot={world.snapshots[4].id}" not in page.links()
-    assert page.forms() == {"/language", "/stacks/nextcloud/backup", "/stacks/nextcloud/restart"}
+    assert page.forms() == {"/language", *(f"/stacks/nextcloud/{verb}" for verb in ("backup", "restart", "drill"))}
     verbs = ("stop", "restore", "settings", "logs", "first-login", "remove")
     assert {f"/stacks/nextcloud/{verb}" for verb in verbs} <= page.links()
 

@@ -10,6 +10,7 @@ import urllib.request
 from tests.world.box import Box, docker
 from tests.world.practice import differences, fill, occurrences, rows, tree
 from tests.world.sftp import SftpHost
+from tests.world.trial import left, untouched, visits, volumes
 
 
 def test_lost_to_the_last_byte_and_brought_back(nextcloud: Box, host: SftpHost) -> None:
@@ -148,3 +149,23 @@ def test_a_restore_cancelled_after_the_swap_gives_the_present_state_back(nextclo
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before
     assert {path.name: path.read_text() for path in (box.root / "owner").rglob("nextcloud.*")} == owner_before
+
+
+def test_its_newest_backup_is_proven_to_come_back(nextcloud: Box) -> None:
+    """Tried with its database beside the one that runs, which answers all the while and is not touched."""
+    box = nextcloud
+    box.gardien("backup", "create", "nextcloud")
+    port = box.json("stack", "show", "nextcloud")["settings"]["NEXTCLOUD_PORT"]
+    known, rows_before = volumes(), rows(box)
+    before = untouched(box, "nextcloud", "html/data/admin/files")
+    with visits(f"http://127.0.0.1:{port}/status.php", 0.1) as seen:
+        told = box.gardien("drill", "nextcloud").stdout
+    assert "can be restored" in told
+    assert (seen.failures, seen.asked > 10) == ([], True)
+    proof = box.json("drill", "list")[0]
+    assert (proof["outcome"], proof["dumps"], proof["asked"]) == ("proven", ["database.sql"], ["app"])
+    assert proof["files"] > 500
+    assert left(box, "nextcloud") == []
+    assert volumes() <= known
+    assert untouched(box, "nextcloud", "html/data/admin/files") == before
+    assert rows(box) == rows_before

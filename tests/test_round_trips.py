@@ -9,6 +9,7 @@ import pytest
 from tests.world.box import Box, until
 from tests.world.practice import differences, plant, tree
 from tests.world.six import LEAVE, SIX, all_well, everything_answers
+from tests.world.trial import left, untouched, volumes
 from tests.world.visitor import Visitor
 
 pytestmark = pytest.mark.alone  # six stacks are all that this machine can carry
@@ -108,3 +109,20 @@ def all_done(six: Box, patience: float = 180) -> None:
     """No job is open, and none ended otherwise, but for a copy that made way for a backup and was made after it."""
     other = [job for job in six.until_jobs_end(patience) if job["state"] != "done" and job["code"] != "made-way"]
     assert not other, "\n".join(f"{job['title']}: {job['state']}: {job['says']} {job['detail']}" for job in other)
+
+
+def test_each_is_proven_to_come_back(six: Box, visitor: Visitor) -> None:
+    """One after the other beside all that runs, and nobody notices."""
+    until(lambda: all_well(six))
+    save(six, dict.fromkeys(SIX, "sftp"))
+    known, before = volumes(), {name: untouched(six, name) for name in SIX}
+    six.gardien("drill", patience=900)
+    proofs = {each["stack"]: each for each in six.json("drill", "list")[: len(SIX)]}
+    assert {name: each["outcome"] for name, each in proofs.items()} == dict.fromkeys(SIX, "proven")
+    assert {each["target"] for each in proofs.values()} == {"sftp"}
+    assert all(each["asked"] for each in proofs.values())
+    assert [line for name in SIX for line in left(six, name)] == []
+    assert volumes() <= known
+    assert {name: untouched(six, name) for name in SIX} == before
+    assert all_well(six)
+    everything_answers(six, visitor)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gardien.adapters.ssh_keys import fingerprint
 from gardien.errors import BadInput, Busy, GardienError, NotFound, Refused, RepositoryMissing
 from gardien.model.fault import Faults
 from gardien.model.plan import Plan
 from gardien.model.settings import Folders, LocalTarget, Settings, SftpTarget
 from gardien.model.setup import HostKey, Tried, Wish
 from gardien.model.snapshot import Snapshot
+from gardien.rules.openssh import fingerprint
 from gardien.rules.sovereignty import sentence
 from gardien.services.feed import Feed
 from gardien.services.setup import Credentials, Setup

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gardien.adapters.ssh_keys import fingerprint
+from gardien.rules.openssh import fingerprint
 from tests.test_cli import Person
 from tests.world import notes
 from tests.world.box import RESTIC, Box, box, until

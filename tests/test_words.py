@@ -248,9 +248,9 @@ def test_a_time_in_the_journal_is_said_as_people_here_write_it() -> None:
     utc = NOW.astimezone(UTC)
     words = Words(words.text, {**words.values, "taken": f"{utc:%Y-%m-%d %H:%M}", "files": 1200})
     assert plain(present.say(words, "en")).startswith(
-        "Notes is back as of 3 March 2026, 09:12; it answers; 1,200 files"
+        "Notes is back as of Tuesday 3 March 2026, 09:12; it answers; 1,200 files"
     )
-    assert "3 mars 2026, 09 h 12" in plain(present.say(words, "fr"))
+    assert "mardi 3 mars 2026, 09 h 12" in plain(present.say(words, "fr"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,36 +18,48 @@ from gardien.adapters.btrfs import Btrfs
 from gardien.adapters.compose import ComposeCli
 from gardien.adapters.engine import DockerEngine
 from gardien.adapters.files import LocalFiles, OnlyOne
+from gardien.adapters.files_beneath import FilesBeneath
 from gardien.adapters.host import LinuxHost
 from gardien.adapters.hosts import load_hosts
+from gardien.adapters.listings import SqliteListings
+from gardien.adapters.mailer import SmtpMailer
 from gardien.adapters.notify import Systemd
+from gardien.adapters.pinger import HttpPinger
 from gardien.adapters.probes import RealProbes
 from gardien.adapters.restic import ResticCli
 from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.adapters.ssh_keys import SshKeys
 from gardien.adapters.store import SqliteStore
 from gardien.errors import GardienError, unexpected
+from gardien.faces.letter import LetterWriter
 from gardien.faces.server import serve
 from gardien.model.settings import Settings
 from gardien.services import clock, disk
 from gardien.services.agenda import Agenda
 from gardien.services.backup import Backups
+from gardien.services.beacon import Beacon
+from gardien.services.browse import Browse
 from gardien.services.calendar import Calendar
 from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
+from gardien.services.drill import Drills
 from gardien.services.feed import Feed
 from gardien.services.house import House
+from gardien.services.kit import Kits
+from gardien.services.letters import Letters
 from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import World
+from gardien.services.put_back import PutBacks
+from gardien.services.recover import Recover
 from gardien.services.restore import Restores
 from gardien.services.runner import Moment, OnPoint, Runner
 from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.services.upkeep import Upkeep
-from gardien.services.watch import Watch
+from gardien.services.watch import BEGUN_ANEW, Watch
 from gardien.words import N_, Words
 
 log = logging.getLogger("gardien")
@@ -63,13 +75,20 @@ def shipped(what: str) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def neighbours(settings: Settings, database: Path | None = None) -> AsyncIterator[World]:
-    """Open everything gardien talks to, and close it again. `database`: another one than this house's."""
+async def neighbours(
+    settings: Settings, database: Path | None = None, config: Path | None = None
+) -> AsyncIterator[World]:
+    """Open everything gardien talks to, and close it again. `database`: another one than this house's.
+
+    `config`: the settings file, where it may have to be written.
+    """
     hosts = await asyncio.to_thread(load_hosts, shipped("hosts"), settings.folders.owner / "hosts")
     files = LocalFiles()
     compose = ComposeCli(settings)
     store = await SqliteStore.open(database or settings.folders.state / DATABASE)
     noted = await store.noted(clock.NOTE)
+    if store.opened_fresh_after_corruption:
+        await store.note(BEGUN_ANEW, datetime.now(UTC).isoformat())
     probes = RealProbes(compose)
     engine = DockerEngine(settings.docker.socket)
     try:
@@ -84,9 +103,13 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
             host=LinuxHost(),
             files=files,
             moments=Btrfs(files),
-            shelf=FileShelf(shipped("compose"), settings.folders.owner, files),
+            shelf=FileShelf(shipped("compose"), settings.folders.owner, files, config),
             ssh=SshKeys(settings.folders.run / "children"),
             hosts=hosts,
+            mailer=SmtpMailer(settings),
+            pinger=HttpPinger(settings),
+            beneath=FilesBeneath(settings.folders.run / "children"),
+            listings=SqliteListings(settings.folders.state / "listings"),
         )
     finally:
         await probes.close()
@@ -94,18 +117,22 @@ async def neighbours(settings: Settings, database: Path | None = None) -> AsyncI
         await store.close()
 
 
-def household(world: World, on_point: OnPoint | None = None) -> House:
-    """All use cases over these neighbours."""
+def household(world: World, on_point: OnPoint | None = None, begin_anew: Callable[[], None] = lambda: None) -> House:
+    """All use cases over these neighbours. `begin_anew`: to be called when the settings file was written anew."""
     feed = Feed()
     runner = Runner(world.store, world.clock, feed, on_point)
     stacks = Stacks(world)
     targets = Targets(world)
+    browse = Browse(world)
     backups = Backups(world, runner, stacks, targets)
     door = Doorkeeper(world, stacks)
     life = Life(world, runner, stacks, backups, door)
     agenda = Agenda(world, stacks, local_zone())
     upkeep = Upkeep(world, runner, targets, agenda)
-    overviews = Overviews(world, runner, stacks, agenda, upkeep)
+    drills = Drills(world, runner, stacks, targets)
+    kits = Kits(world, runner, targets)
+    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits)
+    restores = Restores(world, runner, stacks, targets, backups, door)
     return House(
         settings=world.settings,
         store=world.store,
@@ -117,11 +144,18 @@ def household(world: World, on_point: OnPoint | None = None) -> House:
         setup=Setup(world, targets, feed),
         upkeep=upkeep,
         backups=backups,
-        restores=Restores(world, runner, stacks, targets, door),
+        restores=restores,
+        kits=kits,
+        recover=Recover(world, stacks, kits, restores, begin_anew, on_point),
+        browse=browse,
+        put_backs=PutBacks(world, runner, stacks, targets, browse),
         watch=Watch(world, stacks, life, door, overviews, feed),
         overviews=overviews,
         people=People(world.store, world.clock),
-        calendar=Calendar(world, agenda, backups, upkeep, feed),
+        drills=drills,
+        beacon=Beacon(world),
+        calendar=Calendar(world, agenda, backups, upkeep, drills, kits, feed),
+        letters=Letters(world, overviews, LetterWriter(world.settings.language, world.settings.name), local_zone()),
         feed=feed,
     )
 
@@ -144,7 +178,7 @@ def run(config: Path) -> int:
         _complain(error)
         return 2
     try:
-        asyncio.run(_live(settings))
+        asyncio.run(_live(settings, config))
     except GardienError as error:
         _complain(error)
         return 1
@@ -156,8 +190,8 @@ def _complain(error: GardienError) -> None:
     log.error("%s", "\n".join(filter(None, (str(error.says), error.detail, str(error.remedy)))))
 
 
-async def _live(settings: Settings) -> None:
-    """Recover first, then answer the door, then watch and keep the calendar."""
+async def _live(settings: Settings, config: Path) -> None:
+    """One life after the other: a new one begins where the settings file was written anew, as by a recovery."""
     folders = settings.folders
     files = LocalFiles()
     for folder in (folders.run, folders.state, folders.owner, folders.owner / "stacks", settings.secrets):
@@ -168,30 +202,45 @@ async def _live(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with contextlib.closing(OnlyOne(folders.state / "lock")):
-        await process.reap(folders.run / "children")
-        async with neighbours(settings) as world:
-            house = household(world, _plug_puller())
-            # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
-            await house.runner.recover()
-            async with _stopped_at_last(house), serve(house):
-                watching = asyncio.create_task(house.watch.run(), name="watch")
-                keeping = asyncio.create_task(house.door.run(house.feed), name="door")
-                planning = asyncio.create_task(house.calendar.run(), name="calendar")
-                beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
-                systemd.ready(f"gardien {__version__} watches")
-                log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
-                try:
-                    await stop.wait()
-                finally:
-                    log.info("stopping: what runs is undone first")
-                    systemd.stopping()
-                    for task in (planning, watching, keeping):
-                        task.cancel()
-                    await asyncio.gather(planning, watching, keeping, return_exceptions=True)
-                    await house.runner.stop()
-                    beating.cancel()
-                    await asyncio.gather(beating, return_exceptions=True)
+        while not stop.is_set():
+            await _one_life(settings, config, systemd, stop)
+            if not stop.is_set():
+                log.info("beginning anew with %s", config)
+                settings = await asyncio.to_thread(load_settings, config)
     log.info("stopped")
+
+
+async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: asyncio.Event) -> None:
+    """Recover first, then answer the door, then watch and keep the calendar; until `stop`, or the settings change."""
+    await process.reap(settings.folders.run / "children")
+    async with neighbours(settings, config=config) as world:
+        over = asyncio.Event()
+        house = household(world, _plug_puller(), over.set)
+        # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
+        await house.runner.recover()
+        await house.recover.go_on()
+        async with _stopped_at_last(house), serve(house):
+            watching = asyncio.create_task(house.watch.run(), name="watch")
+            keeping = asyncio.create_task(house.door.run(house.feed), name="door")
+            pinging = asyncio.create_task(house.beacon.run(), name="beacon")
+            writing = asyncio.create_task(house.letters.run(), name="letters")
+            planning = asyncio.create_task(house.calendar.run(), name="calendar")
+            beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
+            ending = [asyncio.create_task(each.wait()) for each in (stop, over)]
+            systemd.ready(f"gardien {__version__} watches")
+            log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
+            try:
+                await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                log.info("stopping: what runs is undone first")
+                if stop.is_set():
+                    systemd.stopping()
+                for task in (planning, watching, keeping, writing, pinging, *ending):
+                    task.cancel()
+                await asyncio.gather(planning, watching, keeping, writing, pinging, *ending, return_exceptions=True)
+                await house.runner.stop()
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +249,7 @@ async def _stopped_at_last(house: House) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await house.browse.stop()
         await house.runner.stop()
 
 

@@ -51,6 +51,16 @@ class DockerDown(GardienError):
     code = "docker-down"
 
 
+class MailFailed(GardienError):
+    """A letter could not be handed to the mail server. `lasting`: the next try will fail as well."""
+
+    code = "mail-failed"
+
+    def __init__(self, says: str, remedy: str = "", *, lasting: bool, detail: str = "", **values: Value) -> None:
+        super().__init__(says, remedy, detail=detail, **values)
+        self.lasting = lasting
+
+
 class DiskMissing(GardienError):
     code = "disk-missing"
 
@@ -113,6 +123,12 @@ class Damaged(GardienError):
     """What came back is not what was saved."""
 
     code = "damaged"
+
+
+class DumpBroken(GardienError):
+    """A saved database cannot be loaded."""
+
+    code = "dump-broken"
 
 
 def unexpected(error: BaseException) -> GardienError:

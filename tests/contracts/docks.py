@@ -17,7 +17,8 @@ from gardien.adapters.files import LocalFiles
 from gardien.model.manifest import Manifest
 from gardien.model.settings import Docker, Folders, Limits, Settings
 from gardien.model.stack import Chosen, Recipe, Stack
-from gardien.services.ports import Compose, Engine, Files
+from gardien.services.ports import Files
+from gardien.services.ports_docker import Compose, Engine
 from tests.fakes import FakeClock, FakeCompose, FakeDocker, FakeEngine, FakeFiles, FakeHost, Leaf
 from tests.world.box import docker, free_port
 

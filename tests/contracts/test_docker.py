@@ -395,6 +395,36 @@ def endpoint(stack: Stack, service: str, network: str) -> str:
     return docker("inspect", "--format", form, f"{stack.project}-{service}-1").strip()
 
 
+async def test_a_project_is_resolved(dock: Dock) -> None:
+    stack = await dock.deploy(dock.stack())
+    model = await dock.compose.model(stack)
+    assert set(model["services"]) == {"web", "side"}
+    web = model["services"]["web"]
+    assert {each["published"] for each in web["ports"]} == {stack.settings["PORT"]}
+    assert str(stack.home / "srv") in {each.get("source") for each in web["volumes"]}
+    assert web["image"] == IMAGE
+
+
+async def test_what_was_only_tried_is_wiped_away(dock: Dock) -> None:
+    stack, other = await dock.deploy(dock.stack()), await dock.deploy(dock.stack())
+    for each in (stack, other):
+        await dock.compose.up(each)
+    before = await dock.engine.containers([other.project])
+    assert set(await dock.engine.addresses(stack.project)) == {"web", "side"}
+    await dock.compose.stop(stack, ["side"])
+    assert set(await dock.engine.addresses(stack.project)) == {"web"}
+    for _ in range(2):
+        await dock.engine.wipe(stack.project)
+        assert await dock.engine.containers([stack.project]) == []
+        assert await dock.engine.addresses(stack.project) == {}
+    assert await dock.engine.containers([other.project]) == before
+    if dock.fake is None:
+        for kind in ("network", "volume"):
+            assert docker(kind, "ls", "-q", "--filter", label(stack.name)) == ""
+            assert docker(kind, "ls", "-q", "--filter", label(other.name)) != ""
+    await dock.compose.up(stack)
+
+
 async def test_the_door_is_found_by_its_names(real: Dock) -> None:
     door, stack = await real.own(), await real.deploy(real.stack())
     await real.compose.up(door)

@@ -64,6 +64,7 @@ def test_what_the_machine_is_made_of(kind: str) -> None:
     host: Host = LinuxHost() if kind == "real" else FakeHost()
     assert host.cores() >= 1
     assert host.memory() > 256 << 20
+    assert 0 < host.memory_free() <= host.memory()
     if kind == "real":
         assert host.memory() == psutil.virtual_memory().total
         assert host.cores() == len(psutil.Process().cpu_affinity())

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gardien.adapters.ssh_keys import SshKeys, fingerprint
+from gardien.adapters.ssh_keys import SshKeys
 from gardien.errors import BadInput, CommandFailed, TargetUnreachable
 from gardien.model.setup import HostKey
+from gardien.rules.openssh import fingerprint
 from gardien.services.ports import Ssh
 from tests.fakes import FakeFiles, FakeSsh, Leaf
 from tests.world.sftp import SftpHost, free_port

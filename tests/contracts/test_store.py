@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from gardien.adapters.store import SqliteStore, plan_from_json, plan_to_json
 from gardien.errors import BadInput, GardienError, NoSpace, NotFound
 from gardien.model.health import Disk, StackHealth
 from gardien.model.plan import Plan, Step
+from gardien.model.proof import Outcome, Proof
 from gardien.model.snapshot import Snapshot
 from gardien.services.ports import Store
 from gardien.words import Words
@@ -162,6 +164,26 @@ async def test_snapshots_of_a_target_come_and_go(store: Store) -> None:
     assert await store.snapshots("demo", target="copy") == []
     await store.drop_snapshots("offsite", [there.id, here.id])
     assert await store.snapshots() == [there]
+
+
+async def test_trial_restores(store: Store) -> None:
+    def tried(job: int, stack: str, outcome: Outcome, **more: Any) -> Proof:
+        says, remedy = Words.of("{stack} came back", stack=stack), Words.of("")
+        taken, began, ended = later(-9), later(job - 1.5), later(job)
+        return Proof(job, stack, "offsite", "f" * 64, taken, began, ended, outcome, says, remedy, **more)
+
+    first = tried(1, "cloud", "proven", files=7, bytes=8, dumps=("a.sql",), asked=("app", "db"))
+    second, third = tried(2, "cloud", "failed", code="damaged"), tried(3, "forms", "skipped")
+    for each in (third, first, second, first):
+        await store.add_proof(each)
+    assert await store.proofs() == [third, second, first]
+    assert await store.proofs("cloud") == [second, first]
+    assert await store.proofs("cloud", outcome="proven") == [first]
+    assert await store.proofs(most=1) == [third]
+    assert await store.proofs(since=later(2), until=later(3)) == [second]
+    assert first.seconds == 1.5
+    await store.add_proof(replace(second, outcome="proven", code=None))
+    assert [each.outcome for each in await store.proofs("cloud")] == ["proven", "proven"]
 
 
 async def test_jobs_of_one_kind(store: Store) -> None:

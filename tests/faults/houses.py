@@ -82,7 +82,7 @@ def refused(machine: Box, *argv: str, says: str, remedy: str = "") -> str:
     said = done.stdout + done.stderr
     assert says in said, said
     assert remedy in said, said
-    assert "Traceback" not in said + machine.logged(400)
+    assert "Traceback" not in said + machine.logged(400), machine.logged(400)
     return said
 
 

@@ -33,7 +33,7 @@ ODD_NAMES = (
     "x" * 250,
     b"not-utf8-\xff\xfe".decode("utf-8", "surrogateescape"),
 )
-MODES = (0o644, 0o600, 0o640, 0o755, 0o400, 0o000, 0o4755, 0o2750, 0o1777)
+MODES = (0o644, 0o600, 0o640, 0o755, 0o400, 0o000, 0o750, 0o1755, 0o1777)  # bits of set-id do not come back
 OWNERS = ((33, 33), (0, 0), (1000, 1000), (33, 0), (65534, 65534))
 # What a running application writes itself: whether it is paused, what it works out anew at a start.
 RESTLESS = (

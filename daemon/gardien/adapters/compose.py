@@ -76,6 +76,11 @@ class ComposeCli:
         outcome = await self._call(stack, ["config", "--format=json"])
         return {name: str(service.get("image", "")) for name, service in json.loads(outcome.stdout)["services"].items()}
 
+    async def model(self, stack: Stack) -> dict[str, Any]:
+        """The whole project as Compose resolves it; read as a Compose file it makes the same again."""
+        model: dict[str, Any] = json.loads((await self._call(stack, ["config", "--format=json"])).stdout)
+        return model
+
     async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
         """Create and start (all services, or these and what they depend on) and wait for their health checks.
 

@@ -160,6 +160,37 @@ class DockerEngine:
 
         await self._call(detach)
 
+    async def addresses(self, project: str) -> dict[str, str]:
+        """Service -> an address at which this machine, and nobody else, reaches its running container."""
+
+        def addresses(client: APIClient) -> dict[str, str]:
+            running = client.containers(filters={"label": [f"{_PROJECT}={project}", f"{_ONE_OFF}=False"]})
+            return {
+                each["Labels"].get(_SERVICE, ""): network["IPAddress"]
+                for each in running
+                for network in each["NetworkSettings"]["Networks"].values()
+                if network["IPAddress"]
+            }
+
+        return await self._call(addresses)
+
+    async def wipe(self, project: str) -> None:
+        """Kill and remove all that a throwaway project has here: containers, networks, volumes. It may be gone."""
+        label = {"label": f"{_PROJECT}={project}"}
+
+        def wipe(client: APIClient) -> None:
+            for each in client.containers(all=True, filters=label):
+                with suppress(docker.errors.NotFound):
+                    client.remove_container(each["Id"], force=True, v=True)
+            for network in client.networks(filters=label):
+                with suppress(docker.errors.NotFound):
+                    client.remove_network(network["Id"])
+            for volume in client.volumes(filters=label)["Volumes"] or ():
+                with suppress(docker.errors.NotFound):
+                    client.remove_volume(volume["Name"], force=True)
+
+        await self._call(wipe)
+
     async def _call(self, ask: Callable[[APIClient], T]) -> T:
         def work() -> T:
             with self._asked():

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from gardien.adapters import taming
 from gardien.adapters.surely import surely
 from gardien.errors import Busy, DiskMissing, GardienError, NoSpace, NotFound, Refused
 from gardien.words import N_
@@ -86,6 +87,19 @@ class LocalFiles:
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
         """What lies directly in `folder` and was put there before `then` (by ctime); [] if there is no such folder."""
         return await in_thread(folder, _older_than, folder, then)
+
+    async def write_down(self, folder: Path) -> None:
+        """All that any program wrote to the file system of this folder is there for good: a power cut takes none."""
+        await in_thread(folder, taming.write_down, folder)
+
+    async def tame(self, folder: Path) -> list[str]:
+        """Remove the devices beneath it, and take set-id bits and capabilities off files; what that was, by path."""
+        stop = threading.Event()
+        return await in_thread(folder, taming.tame, folder, stop, stop=stop)
+
+    async def kind_beneath(self, folder: Path, inside: PurePosixPath) -> taming.Kind:
+        """What `inside` is, beneath `folder`: a link if anything on the way is one; "" if it is not there."""
+        return await in_thread(folder, taming.kind_beneath, folder, inside)
 
     def _write(self, path: Path, text: str, mode: int) -> None:
         temporary = path.with_name(f".{path.name}{_TEMPORARY}")

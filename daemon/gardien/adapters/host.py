@@ -82,6 +82,10 @@ class LinuxHost:
         """Bytes, of the whole machine."""
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
+    def memory_free(self) -> int:
+        """Bytes that programs could take now without any other being pushed out."""
+        return int(psutil.virtual_memory().available)
+
     def addresses(self) -> tuple[str, ...]:
         """Those of this machine in its local network, IPv4 first; none of loopback, Docker, or a link alone.
 
@@ -150,7 +154,9 @@ def _disk(path: Path) -> Disk:
     except OSError:
         return _absent(path)
     size, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
-    return Disk(str(path), total=size, free=free, device=device)
+    # Some file systems, such as btrfs, make room for the names of files as they come: they say 0 of 0.
+    nodes = facts.f_favail if facts.f_files else None
+    return Disk(str(path), total=size, free=free, device=device, nodes=nodes)
 
 
 def _lasting() -> list[tuple[str, ipaddress.IPv6Address]]:

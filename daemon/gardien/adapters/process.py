@@ -88,7 +88,7 @@ async def run(
     env: Mapping[str, str],
     children: Path,
     input_: Path | None = None,
-    output: Path | None = None,
+    output: Path | int | None = None,
     on_line: OnLine | None = None,
     on_complaint: OnLine | None = None,
     timeout: float | None = None,
@@ -99,11 +99,12 @@ async def run(
     """Run a command to its end and say how it ended. Raises `Ended`.
 
     Of this process's environment only PATH is handed on, unless `env` has its own. `children` is the folder where the
-    child is written down. `input_` is what it reads (else nothing); `output` is a file, 0600, that it writes itself.
-    `on_line` and `on_complaint` get the lines of stdout and stderr. After `timeout` seconds, or `silence` seconds
-    without a sign of life (a line that its listener does not call dull by returning False, or 64 KiB read by it or
-    what it started), or when the caller is cancelled, it is ended, with all it started: SIGINT, SIGTERM 10 seconds
-    later, SIGKILL another 10 seconds later, and waited for. `expendable`: if memory runs out, it dies before others.
+    child is written down. `input_` is what it reads (else nothing); `output` is a file, 0600, that it writes itself,
+    or the writing end of a pipe, which stays the caller's. `on_line` and `on_complaint` get the lines of stdout and
+    stderr. After `timeout` seconds, or `silence` seconds without a sign of life (a line that its listener does not
+    call dull by returning False, or 64 KiB read by it or what it started), or when the caller is cancelled, it is
+    ended, with all it started: SIGINT, SIGTERM 10 seconds later, SIGKILL another 10 seconds later, and waited for.
+    `expendable`: if memory runs out, it dies before others.
     """
     token = secrets.token_hex(16)
     record = children / token
@@ -145,7 +146,7 @@ async def run(
         reason = "missing" if expendable and outcome.code in {126, 127} else "code"
     if reason is not None:
         raise Ended(reason, Path(argv[0]).name, outcome)
-    if output is not None:
+    if isinstance(output, Path):
         await surely(asyncio.to_thread(_sync, output))
     return outcome
 
@@ -319,12 +320,15 @@ class _Found:
         return self.pid == self.session
 
 
-def _prepare(record: Path, input_: Path | None, output: Path | None, files: list[int]) -> tuple[int, int]:
+def _prepare(record: Path, input_: Path | None, output: Path | int | None, files: list[int]) -> tuple[int, int]:
     """Write the child down, open what it reads and writes (all noted in `files`). Returns its stdin and stdout."""
     record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     stdin, stdout = os.open(input_ or os.devnull, os.O_RDONLY | os.O_CLOEXEC), asyncio.subprocess.PIPE
     files.append(stdin)
-    if output is not None:
+    if isinstance(output, int):
+        stdout = os.dup(output)
+        files.append(stdout)
+    elif output is not None:
         stdout = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         files.append(stdout)
         os.fchmod(stdout, 0o600)

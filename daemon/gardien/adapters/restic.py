@@ -3,22 +3,24 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gardien.adapters import restic_browse, restic_keys
 from gardien.adapters.process import Ended
 from gardien.adapters.restic_args import check_args, copy_args, found_args, restore_args, save_args
 from gardien.adapters.restic_call import Calls
 from gardien.adapters.restic_errors import keeps, nothing
 from gardien.adapters.restic_folder import dress, guard
 from gardien.adapters.restic_gate import Gate
+from gardien.adapters.restic_likeness import compared
 from gardien.adapters.restic_lines import Bars, Gauge, OnProgress, last_of, message_of, problems_of
 from gardien.adapters.restic_powers import can_delete
 from gardien.errors import CommandFailed, DiskMissing, GardienError, Incomplete, NotFound, Refused
 from gardien.model.settings import LocalTarget, Settings
-from gardien.model.snapshot import Checked, Found, Saved
+from gardien.model.snapshot import Checked, Found, Likeness, Saved
 from gardien.words import N_
 
 OLDEST = (0, 17)
@@ -227,6 +229,12 @@ class ResticCli:
         )
         return files, size
 
+    async def compare(self, target: str, snapshot: str, folder: str, to: Path) -> Likeness:
+        """Hold what lies in `to` against what the snapshot lists under `folder`: every entry's kind, size, mode, owner,
+        time and a link's aim. Contents were read back when they were restored. Raises NotFound, Damaged.
+        """
+        return await compared(self._calls, target, snapshot, folder, to)
+
     async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
         """Restore what lies under `folder` in the snapshot straight into `to`, and read it all back to verify it.
 
@@ -345,6 +353,27 @@ class ResticCli:
         """
         return await can_delete(self._settings, self._calls, target)
 
+    # -- keys: see `restic_keys`
+
+    async def opens(self, target: str, passphrase: Path) -> bool:
+        return await restic_keys.opens(self._calls, target, passphrase)
+
+    async def add_key(self, target: str, passphrase: Path) -> None:
+        await restic_keys.add(self._calls, target, passphrase, self._settings.name)
+
+    async def drop_key(self, target: str, passphrase: Path) -> None:
+        await restic_keys.drop(self._calls, target, passphrase)
+
+    async def read(self, target: str, snapshot: str, path: str) -> str:
+        return await restic_keys.read(self._calls, target, snapshot, path)
+
+    async def speed(self, target: str, snapshot: str, folder: str) -> float | None:
+        return await restic_keys.speed(self._calls, target, snapshot, folder)
+
+    def under(self, settings: Settings) -> "ResticCli":
+        """The same command, for targets of other settings."""
+        return ResticCli(settings)
+
     async def unlock(self, target: str) -> None:
         """Remove stale locks: of dead processes of this machine, or not refreshed for half an hour."""
         await self._calls.unlock(target)
@@ -354,6 +383,24 @@ class ResticCli:
         ids: list[str] = []
         await self._calls.asked(target, ["list", "locks", "--no-lock"], on_line=ids.append)
         return sum(bool(re.fullmatch(r'"?[0-9a-f]{64}"?', line.strip())) for line in ids)
+
+    def listed(self, target: str, snapshot: str) -> AsyncGenerator[bytes]:
+        """All that lies in it, as restic's JSON lines, in chunks."""
+        return restic_browse.listed(self._calls, target, snapshot)
+
+    async def names(self, target: str, snapshot: str, folder: str) -> list[str]:
+        """The exact names in a folder, in the listing's order; `snapshot` is a whole id."""
+        return await restic_browse.names(self._calls, target, snapshot, folder)
+
+    def dumped(
+        self, target: str, snapshot: str, path: str, archive: restic_browse.Archive | None = None
+    ) -> AsyncGenerator[bytes]:
+        """A file's bytes, or an archive of what is in a folder. Who stops reading ends restic."""
+        return restic_browse.dumped(self._calls, target, snapshot, path, archive)
+
+    async def bring_back_part(self, target: str, snapshot: str, **what: Any) -> None:
+        """See `restic_browse.bring_back_part`. Raises what `bring_back` raises."""
+        await restic_browse.bring_back_part(self._calls, target, snapshot, **what)
 
 
 def _full_ids(snapshots: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ class Calls:
         except KeyError:
             raise NotFound(
                 N_("there is no backup target called {target}"),
-                N_("Look at “targets” in gardien.yaml for the names there are."),
+                N_("`gardien target list` shows those that are set up."),
                 target=name,
             ) from None
 
@@ -76,7 +76,7 @@ class Calls:
         if isinstance(target, SftpTarget) and not target.key.is_file():
             raise TargetRefuses(
                 N_("the SSH key for the backup target {target} is not on this machine ({file})"),
-                N_("Put the key back, or name another one in gardien.yaml."),
+                N_("Put the key back, or name another one in the target's settings."),
                 target=name,
                 file=str(target.key),
             )
@@ -228,6 +228,7 @@ class Calls:
         env: Mapping[str, str] | None = None,
         on_line: OnLine | None = None,
         on_complaint: OnLine | None = None,
+        output: int | None = None,
         haste: float | None = None,
         held: bool = False,
         timeout: float | None = None,
@@ -247,6 +248,7 @@ class Calls:
                 **(env or {}),
             },
             children=self._children,
+            output=output,
             on_line=on_line,
             on_complaint=_complaints(on_complaint, haste),
             timeout=timeout,

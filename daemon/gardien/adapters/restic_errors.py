@@ -230,8 +230,8 @@ _KILLED: _Meaning = (
 )
 _PASSPHRASE: _Meaning = (
     WrongPassphrase,
-    N_("the passphrase for the backup target {target} is the wrong one"),
-    N_("Put back the recovery key you wrote down when the target was set up. Nothing was changed."),
+    N_("wrong recovery key: the passphrase here does not open the backup target {target}"),
+    N_("Put back the recovery key that stands on your recovery sheet. Nothing was changed."),
 )
 _CODES: Mapping[int, _Meaning] = {10: _MISSING, 11: _LOCKED, 12: _PASSPHRASE}
 

@@ -41,11 +41,11 @@ def dress(to: Path, node: Mapping[str, Any]) -> None:
     with suppress(PermissionError):
         os.chown(to, int(node.get("uid", 0)), int(node.get("gid", 0)))
     to.chmod(mode & 0o777 | sum(bit for flag, bit in special if mode & flag))
-    moment = _nanoseconds(str(node["mtime"]))
+    moment = nanoseconds(str(node["mtime"]))
     os.utime(to, ns=(moment, moment))
 
 
-def _nanoseconds(text: str) -> int:
+def nanoseconds(text: str) -> int:
     """Since 1970, from a time as Go writes it: with nanoseconds, which Python's own times have no room for."""
     fraction = re.search(r"\.(\d+)", text)
     whole = datetime.fromisoformat(re.sub(r"\.\d+", "", text))

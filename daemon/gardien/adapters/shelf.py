@@ -18,6 +18,7 @@ from gardien.adapters.document import Document, read, validate
 from gardien.errors import BadInput, NotFound
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import BackupRecipe, Manifest, Text
+from gardien.model.plan import Json
 from gardien.model.settings import NAME, Closed, Settings, Target
 from gardien.model.stack import Chosen, Recipe
 from gardien.rules import composefile, house_settings, manifest
@@ -57,6 +58,11 @@ def load_settings(path: Path) -> Settings:
             file=str(path),
             why=str(why),
         ) from error
+    return settings_in(text, path)
+
+
+def settings_in(text: str, path: Path) -> Settings:
+    """What `load_settings` makes of this text, were it in that file. Raises `Faults`."""
     document = read(text, path)
     settings = validate(Settings, document)
     files, targets = _targets_in(settings.folders.owner / TARGETS)
@@ -123,8 +129,9 @@ def _written_twice(name: str, file: Path, document: Document) -> Fault:
 class FileShelf:
     """The `Shelf` on real folders: shipped stacks, and the owner's own below `<owner>/stacks`, which come first."""
 
-    def __init__(self, shipped: Path, owner: Path, files: Files) -> None:
+    def __init__(self, shipped: Path, owner: Path, files: Files, config: Path | None = None) -> None:
         self._shipped = shipped
+        self._config = config  # the settings file
         self._stacks = owner / "stacks"
         self._secrets = owner / "secrets"
         self._targets = owner / TARGETS
@@ -224,6 +231,15 @@ class FileShelf:
         head = f"# The backup target {name}. You may change it by hand; then restart gardien.\n"
         await self._write(path, head + _yaml(target.model_dump(mode="json", exclude_defaults=True)))
 
+    async def merge_settings(self, fields: Mapping[str, Json]) -> None:
+        """Write these top-level keys into the settings file; its other keys and its comments stay.
+
+        Raises `Faults` for what cannot be, and then nothing is written.
+        """
+        assert self._config is not None, "this shelf has no settings file"
+        text, mode = await asyncio.to_thread(_merged, self._config, fields)
+        await self._files.write(self._config, text, mode)
+
     async def secrets(self, name: str) -> dict[str, str]:
         """What was generated for this stack. Raises `Faults`, which never show a value."""
         path = self._secrets_file(name)
@@ -282,6 +298,7 @@ class FileShelf:
             services=composefile.started(document.data),
             image_defaults=composefile.image_defaults(document.data),
             manifest=ours,
+            mounts=tuple(str(each.inside) for each in composefile.mounts(document.data, dict(neighbours))[0]),
         )
         self._read[file] = (digest, recipe)
         return recipe
@@ -291,6 +308,17 @@ class FileShelf:
 
     def _secrets_file(self, name: str) -> Path:
         return self._secrets / f"{_checked(name)}.env"
+
+
+def _merged(path: Path, fields: Mapping[str, Json]) -> tuple[str, int]:
+    """The settings file with these keys, as it would be accepted, and its mode."""
+    yaml, text = YAML(), StringIO()
+    yaml.width = 10_000
+    data = yaml.load(path.read_text("utf-8"))
+    data.update(fields)
+    yaml.dump(data, text)
+    settings_in(text.getvalue(), path)
+    return text.getvalue(), stat.S_IMODE(path.stat().st_mode)
 
 
 def _yaml(data: object) -> str:

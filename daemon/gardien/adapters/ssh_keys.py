@@ -1,15 +1,13 @@
 """SSH keys: our own pair for a target, and what a server calls itself by."""
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import os
 from pathlib import Path
 
 from gardien.adapters.process import run
-from gardien.errors import BadInput, TargetUnreachable
+from gardien.errors import TargetUnreachable
 from gardien.model.setup import HostKey
+from gardien.rules.openssh import fingerprint
 from gardien.words import N_
 
 _PATIENCE = 30.0  # seconds
@@ -55,15 +53,6 @@ class SshKeys:
                 port=port,
             )
         return tuple(HostKey(found[kind], fingerprint(found[kind])) for kind in _KINDS if kind in found)
-
-
-def fingerprint(line: str) -> str:
-    """`SHA256:…` of a public key's line. Raises BadInput if it is none."""
-    try:
-        blob = base64.b64decode(line.split()[1], validate=True)
-    except (IndexError, binascii.Error) as error:
-        raise BadInput(N_("this is not a public SSH key: {line}"), line=line[:60]) from error
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def _drop(key: Path) -> None:

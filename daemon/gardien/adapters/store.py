@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from gardien.adapters.columns import as_json, as_time, as_words, moment, said
 from gardien.adapters.database import Connection, Database, Row
+from gardien.adapters.store_letters import StoredLetters, as_alert
+from gardien.adapters.store_proofs import StoredProofs
 from gardien.errors import NotFound
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
@@ -47,14 +50,13 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
-class SqliteStore:
+class SqliteStore(StoredProofs, StoredLetters):
     """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._database = database
         self._write = database.write
-        self._change = database.change
-        self._rows = database.rows
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -78,7 +80,7 @@ class SqliteStore:
         async def work(db: Connection) -> int:
             cursor = await db.execute(
                 "INSERT INTO job (subject, plan, state, facts, created) VALUES (?, ?, 'queued', ?, ?)",
-                (plan.subject, _json(plan_to_json(plan)), _json(plan.facts), _time(now)),
+                (plan.subject, as_json(plan_to_json(plan)), as_json(plan.facts), as_time(now)),
             )
             job = cursor.lastrowid
             assert job is not None
@@ -126,7 +128,7 @@ class SqliteStore:
             sql = """UPDATE job SET state = ?1, ended = IIF(?8, ?2, NULL), says = COALESCE(?3, says),
                      remedy = COALESCE(?4, remedy), code = COALESCE(?5, code), detail = IIF(?6 = '', detail, ?6)
                      WHERE id = ?7"""
-        values: list[object] = [state, _time(now), _words(says), _words(remedy), code, detail, job]
+        values: list[object] = [state, as_time(now), as_words(says), as_words(remedy), code, detail, job]
         if state != "running":
             values.append(state in ENDED)
         if not await self._change(sql, *values):
@@ -142,7 +144,7 @@ class SqliteStore:
             cursor = await db.execute(
                 """UPDATE step SET state = ?1, ended = IIF(?2, ?3, NULL),
                    began = IIF(?1 = 'waiting', NULL, COALESCE(began, ?3)) WHERE job = ?4 AND name = ?5""",
-                (state, ended, _time(now), job, step),
+                (state, ended, as_time(now), job, step),
             )
             if not cursor.rowcount:
                 raise NotFound(N_("job {job} has no step called {step}"), job=job, step=step)
@@ -187,16 +189,16 @@ class SqliteStore:
             snapshot.target,
             snapshot.id,
             snapshot.stack,
-            _time(snapshot.taken),
+            as_time(snapshot.taken),
             snapshot.files,
             snapshot.bytes,
             snapshot.added,
             snapshot.pause_seconds,
             snapshot.good,
-            _words(snapshot.why),
+            as_words(snapshot.why),
             snapshot.version,
             snapshot.original,
-            _json(list(snapshot.missed)),
+            as_json(list(snapshot.missed)),
         )
 
     async def snapshots(
@@ -222,7 +224,7 @@ class SqliteStore:
                 added=row["added"],
                 pause_seconds=row["pause_seconds"],
                 good=bool(row["good"]),
-                why=_said(row["why"]),
+                why=said(row["why"]),
                 version=row["version"],
                 original=row["original"],
                 missed=tuple(json.loads(row["missed"])),
@@ -246,7 +248,10 @@ class SqliteStore:
         async def work(db: Connection) -> None:
             await db.executemany(
                 "INSERT OR REPLACE INTO health (stack, health, says, since, seen) VALUES (?, ?, ?, ?, ?)",
-                [(each.stack, each.health, _words(each.says), _time(each.since), _time(each.seen)) for each in healths],
+                [
+                    (each.stack, each.health, as_words(each.says), as_time(each.since), as_time(each.seen))
+                    for each in healths
+                ],
             )
 
         await self._write(work)
@@ -270,7 +275,7 @@ class SqliteStore:
             await db.execute("DELETE FROM disk")
             await db.executemany(
                 "INSERT INTO disk (position, path, total, free, present, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                [(i, each.path, each.total, each.free, each.present, _time(now)) for i, each in enumerate(disks)],
+                [(i, each.path, each.total, each.free, each.present, as_time(now)) for i, each in enumerate(disks)],
             )
 
         await self._write(work)
@@ -291,32 +296,21 @@ class SqliteStore:
                DO UPDATE SET severity = excluded.severity, says = excluded.says, remedy = excluded.remedy""",
             key,
             severity,
-            _words(says),
-            _words(remedy),
-            _time(now),
+            as_words(says),
+            as_words(remedy),
+            as_time(now),
         )
 
     async def close_alert(self, key: str, now: datetime) -> None:
         """Nothing happens if none is open."""
-        await self._change("UPDATE alert SET closed = ? WHERE key = ? AND closed IS NULL", _time(now), key)
+        await self._change("UPDATE alert SET closed = ? WHERE key = ? AND closed IS NULL", as_time(now), key)
 
     async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
         """Newest first."""
         rows = await self._rows(
             "SELECT * FROM alert WHERE closed IS NULL OR NOT ? ORDER BY id DESC LIMIT ?", open_only, most
         )
-        return [
-            Alert(
-                id=row["id"],
-                key=row["key"],
-                severity=row["severity"],
-                says=Words.from_json(json.loads(row["says"])),
-                remedy=Words.from_json(json.loads(row["remedy"])),
-                opened=datetime.fromisoformat(row["opened"]),
-                closed=datetime.fromisoformat(row["closed"]) if row["closed"] else None,
-            )
-            for row in rows
-        ]
+        return [as_alert(row) for row in rows]
 
     async def note(self, key: str, value: str) -> None:
         await self._change("INSERT OR REPLACE INTO note (key, value) VALUES (?, ?)", key, value)
@@ -339,15 +333,15 @@ class SqliteStore:
 
     async def add_link(self, hashed: str, user: str, until: datetime) -> None:
         await self._change(
-            "INSERT OR REPLACE INTO link (hashed, user, until) VALUES (?, ?, ?)", hashed, user, _time(until)
+            "INSERT OR REPLACE INTO link (hashed, user, until) VALUES (?, ?, ?)", hashed, user, as_time(until)
         )
 
     async def use_link(self, hashed: str, now: datetime) -> str | None:
         """The user, once, in time; else None. Takes the occasion to drop what is out of date."""
 
         async def work(db: Connection) -> str | None:
-            await db.execute("DELETE FROM link WHERE until <= ?", (_time(now),))
-            await db.execute("DELETE FROM session WHERE until <= ?", (_time(now),))
+            await db.execute("DELETE FROM link WHERE until <= ?", (as_time(now),))
+            await db.execute("DELETE FROM session WHERE until <= ?", (as_time(now),))
             rows = list(await db.execute_fetchall("DELETE FROM link WHERE hashed = ? RETURNING user", (hashed,)))
             return rows[0]["user"] if rows else None
 
@@ -357,11 +351,15 @@ class SqliteStore:
         """`data` is a JSON object; its `user`, if any, is whose session `end_sessions` ends."""
         user = json.loads(data).get("user")
         await self._change(
-            "INSERT OR REPLACE INTO session (key, user, data, until) VALUES (?, ?, ?, ?)", key, user, data, _time(until)
+            "INSERT OR REPLACE INTO session (key, user, data, until) VALUES (?, ?, ?, ?)",
+            key,
+            user,
+            data,
+            as_time(until),
         )
 
     async def session(self, key: str, now: datetime) -> str | None:
-        rows = await self._rows("SELECT data FROM session WHERE key = ? AND until > ?", key, _time(now))
+        rows = await self._rows("SELECT data FROM session WHERE key = ? AND until > ?", key, as_time(now))
         return rows[0]["data"] if rows else None
 
     async def end_session(self, key: str) -> None:
@@ -379,7 +377,7 @@ async def _merge(db: Connection, job: int, facts: Mapping[str, Json]) -> None:
     if not rows:
         raise _no_job(job)
     merged = json.loads(rows[0]["facts"]) | dict(facts)
-    await db.execute("UPDATE job SET facts = ? WHERE id = ?", (_json(merged), job))
+    await db.execute("UPDATE job SET facts = ? WHERE id = ?", (as_json(merged), job))
 
 
 def _no_job(job: int) -> NotFound:
@@ -392,38 +390,16 @@ def _job(row: Row) -> Job:
         plan=plan_from_json(json.loads(row["plan"])),
         state=row["state"],
         steps=tuple(
-            StepRecord(name, state, _moment(began), _moment(ended))
+            StepRecord(name, state, moment(began), moment(ended))
             for name, state, began, ended in json.loads(row["steps"])
         ),
         facts=json.loads(row["facts"]),
         attempts=row["attempts"],
         created=datetime.fromisoformat(row["created"]),
-        started=_moment(row["started"]),
-        ended=_moment(row["ended"]),
-        says=_said(row["says"]),
-        remedy=_said(row["remedy"]),
+        started=moment(row["started"]),
+        ended=moment(row["ended"]),
+        says=said(row["says"]),
+        remedy=said(row["remedy"]),
         code=row["code"],
         detail=row["detail"],
     )
-
-
-def _json(value: object) -> str:
-    return json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
-
-
-def _time(moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _words(words: Words | None) -> str | None:
-    return _json(words.as_json()) if words is not None else None
-
-
-def _said(text: str | None) -> Words | None:
-    return Words.from_json(json.loads(text)) if text else None

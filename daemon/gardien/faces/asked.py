@@ -45,6 +45,14 @@ def number(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
+def count(request: web.Request, name: str) -> int:
+    """A number of the query from 0 on; 0 if it was not sent. Raises BadInput."""
+    text = request.query.get(name, "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise BadInput(N_("{field} must be a number"), N_("Correct the request."), field=name)
+    return int(text)
+
+
 async def fields(request: web.Request, required: Mapping[str, type], optional: Mapping[str, type]) -> Body:
     """The request's JSON object; nothing sent is an empty one. Raises `Faults` for all that is wrong with it."""
     sent = await request.read()

@@ -5,8 +5,9 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from gardien.errors import BadInput, GardienError, Refused
@@ -73,6 +74,20 @@ class Daemon:
     def post(self, *path: str, **body: object) -> Data:
         """Ask for something to be done."""
         return self._answer("POST", path, body={name: value for name, value in body.items() if value is not None})
+
+    @contextmanager
+    def stream(self, *path: str, **query: str) -> Iterator[BinaryIO]:
+        """What stands there, byte by byte; it ends early if the daemon's does. Raises what `get` raises."""
+        link = _Connection(self._path)
+        try:
+            response = self._send(link, "GET", path, "&".join(f"{name}={value}" for name, value in query.items()))
+            if response.status != 200:
+                raise Told(_error(response.read()))
+            yield response
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunning(N_("gardien stopped before it answered"), N_("Look at its log, and try again.")) from error
+        finally:
+            link.close()
 
     def watch(self, job: int) -> Iterator[Data]:
         """A job, again whenever it changed, until it is over. Raises NotRunning if the daemon goes before."""

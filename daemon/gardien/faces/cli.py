@@ -7,7 +7,11 @@ import click
 
 from gardien import __version__
 from gardien.errors import BadInput, NotFound
+from gardien.faces.cli_alerts import alert
 from gardien.faces.cli_backups import backup
+from gardien.faces.cli_drill import drill
+from gardien.faces.cli_kit import kit, recover
+from gardien.faces.cli_snapshot import part_back, snapshot
 from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
@@ -57,20 +61,40 @@ def status(session: Session) -> None:
 
 main.add_command(stack)
 main.add_command(backup)
+main.add_command(snapshot)
 
 
 @main.command()
 @STACK
 @click.option("--snapshot", metavar="ID", help="An older backup, from `gardien backup list`; else the newest good one.")
 @click.option("--new-disk", is_flag=True, help="The data disk is a new one: what was on it is gone.")
+@click.option("--in-place", is_flag=True, help="No room for two: what is there gives way, after a backup of it.")
+@click.option("--path", metavar="PATH", help="Only this file or folder, as `gardien snapshot browse` shows it.")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="With --path: into a folder of your own.")
 @click.option("--yes", is_flag=True, help="Do not ask whether this is meant.")
 @starts_a_job
 @answers
 def restore(
-    session: Session, *, stack: str, snapshot: str | None, new_disk: bool, yes: bool, dry_run: bool, no_wait: bool
+    session: Session,
+    *,
+    stack: str,
+    snapshot: str | None,
+    new_disk: bool,
+    in_place: bool,
+    path: str | None,
+    to: Path | None,
+    yes: bool,
+    dry_run: bool,
+    no_wait: bool,
 ) -> None:
     """Bring a stack back from a backup. The present state is kept until the restored one is well, and a week after."""
-    what = {"stack": stack, "snapshot": snapshot, "new_disk": new_disk or None}
+    if path is not None:
+        how = {"yes": yes, "dry_run": dry_run, "no_wait": no_wait}
+        part_back(session, stack, path, snapshot=snapshot, to=to, **how)
+        return
+    if to is not None:
+        raise click.UsageError("--to belongs to --path.")
+    what = {"stack": stack, "snapshot": snapshot, "new_disk": new_disk or None, "in_place": in_place or None}
     if not (yes or dry_run):
         if not session.listens:
             raise BadInput(
@@ -82,6 +106,13 @@ def restore(
         session.agree()
     session.finish(session.start("restores", **what, dry_run=dry_run, no_wait=no_wait))
 
+
+main.add_command(drill)
+
+main.add_command(kit)
+main.add_command(recover)
+
+main.add_command(alert)
 
 # -- jobs
 

@@ -160,6 +160,17 @@ def init(session: Session, target: str) -> None:
 
 @target.command()
 @NAME
+@answers
+def reclaim(session: Session, target: str) -> None:
+    """After another machine took over by mistake: this one saves there again, and the other one stands down."""
+    session.daemon.post("targets", target, "reclaim")
+    session.show(
+        {"ok": True}, lambda terminal: terminal.say(N_("This machine saves at {target} again."), target=target)
+    )
+
+
+@target.command()
+@NAME
 @click.option("--confirm", metavar="NAME", help="The target's name once more, where nobody can be asked.")
 @answers
 def remove(session: Session, target: str, confirm: str | None) -> None:

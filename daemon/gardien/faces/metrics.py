@@ -33,6 +33,7 @@ class _Overview(Collector):
         yield gauge("gardien_build_info", "The version that runs; always 1.", ["version"], [([__version__], 1)])
         yield from self._stacks()
         yield from self._backups()
+        yield from self._trials()
         yield from self._targets()
         for name, says, values in (
             ("gardien_disk_size_bytes", "Size of a file system.", [([disk.path], disk.total) for disk in seen.disks]),
@@ -101,6 +102,24 @@ class _Overview(Collector):
             ("files", "How many files it holds.", [(n, s.files) for n, s in good]),
         ):
             yield gauge(f"gardien_backup_{name}", says, ["stack"], [([stack], value) for stack, value in values])
+
+    def _trials(self) -> Iterator[Metric]:
+        stacks = self._overview.stacks
+        proven = [(stack.name, stack.trials.proven) for stack in stacks if stack.trials.proven]
+        for name, says, values in (
+            (
+                "last_success_timestamp_seconds",
+                "When a backup was last restored for trial and the application answered from it.",
+                [(name, proof.ended.timestamp()) for name, proof in proven],
+            ),
+            ("duration_seconds", "How long that took.", [(name, proof.seconds) for name, proof in proven]),
+            (
+                "ok",
+                "1 if the newest trial restore succeeded, 0 if it failed; what was not tried does not count.",
+                [(s.name, s.trials.failed is None) for s in stacks if s.trials.proven or s.trials.failed],
+            ),
+        ):
+            yield gauge(f"gardien_drill_{name}", says, ["stack"], [([stack], value) for stack, value in values])
 
     def _targets(self) -> Iterator[Metric]:
         cares = [(target.name, target.care) for target in self._overview.targets]

@@ -123,7 +123,7 @@ async def restore_page(request: web.Request) -> web.Response:
     shown = await look(request)
     stack = shown.stack(request.match_info["name"])
     chosen = request.query.get("snapshot")
-    new_disk = "new_disk" in request.query
+    new_disk, in_place = "new_disk" in request.query, "in_place" in request.query
     house = request.app[HOUSE]
     snapshots = [snapshot for snapshot in await house.backups.list(stack.name) if snapshot.good]
     if chosen is None and snapshots:
@@ -135,8 +135,9 @@ async def restore_page(request: web.Request) -> web.Response:
         stack=stack,
         snapshot=next((snapshot for snapshot in snapshots if snapshot.id == chosen), None),
         chosen=chosen,
-        plan=await house.restores.plan(stack.name, chosen, new_disk),
+        plan=await house.restores.plan(stack.name, chosen, new_disk, in_place),
         new_disk=new_disk,
+        in_place=in_place,
     )
 
 
@@ -146,7 +147,7 @@ async def restore(request: web.Request) -> web.Response:
     snapshot = form.get("snapshot")
     chosen = snapshot if isinstance(snapshot, str) and snapshot else None
     name = request.match_info["name"]
-    raise to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form))
+    raise to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form, "in_place" in form))
 
 
 async def jobs_page(request: web.Request) -> web.Response:

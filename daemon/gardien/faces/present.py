@@ -75,13 +75,18 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "remove": N_("Removing {stack}"),
         "backup": N_("Backup of {stack}"),
         "restore": N_("Restore of {stack}"),
+        "put-back": N_("A part of {stack} put back"),
         "copy": N_("Copy to {target}"),
         "check": N_("Check of {target}"),
         "forget": N_("Clearing out old backups at {target}"),
         "prune": N_("Making room at {target}"),
+        "proof": N_("Proof of the recovery sheet of {target}"),
+        "rekey": N_("New recovery key for {target}"),
+        "drill": N_("Trial restore of {stack}"),
     }
 )
-OF_TARGETS: frozenset[Kind] = frozenset({"copy", "check", "forget", "prune"})  # the rest is done to stacks
+# The rest is done to stacks.
+OF_TARGETS: frozenset[Kind] = frozenset({"copy", "check", "forget", "prune", "proof", "rekey"})
 # How a backup is: in a word that differs for each.
 Standing = Literal["good", "incomplete", "lost", "missed", "waiting", "running"]
 STANDING: Mapping[Standing, str] = MappingProxyType(
@@ -179,17 +184,27 @@ def _fill(name: str, value: Value, language: str) -> str:
         return number(value, language)
     if name == "taken":
         return moment(str(value), language)
+    if name == "took" and isinstance(value, int | float):
+        return duration(value, language)
     return str(value)
 
 
 def moment(text: str, language: str) -> str:
-    """A time written as `2026-03-03 01:41`, in UTC, as people here write it; other text as it is."""
+    """A time written as `2026-03-03 01:41`, in UTC, as people here write it, with its day of the week: what happened on
+    Tuesday is remembered as such. Other text as it is.
+    """
     try:
         then = datetime.fromisoformat(text)
     except ValueError:
         return text
     local = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
-    return f"{_date(local, 'd MMMM y', language)}, {clock(local, language)}"
+    weekday = Locale.parse(language).days["format"]["wide"][local.weekday()]
+    return f"{weekday} {_date(local, 'd MMMM y', language)}, {clock(local, language)}"
+
+
+def utc(at: datetime) -> str:
+    """For programs: `2026-03-01T02:41:07+00:00`."""
+    return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def translate(text: str, language: str, **values: Value) -> str:
@@ -317,6 +332,22 @@ def day(then: datetime, now: datetime, language: str) -> str:
     """A date, with its year when that is not the present one: `3 March`, `1er mars 2025`."""
     local = then.astimezone()
     return _date(local, "d MMMM" if local.year == now.astimezone().year else "d MMMM y", language)
+
+
+def full_moment(then: datetime, language: str) -> str:
+    """With its day and its year: `Monday 2 March 2026, 03:40`."""
+    local = then.astimezone()
+    return f"{full_day(local, language)} {local.year}, {clock(local, language)}"
+
+
+def dated(then: datetime, language: str) -> str:
+    """A date for paper, with its year: `3 March 2026`, `1er mars 2026`."""
+    return _date(then.astimezone(), "d MMMM y", language)
+
+
+def month(then: datetime, language: str) -> str:
+    """`November 2026`, `novembre 2026`."""
+    return format_date(then.astimezone().date(), "LLLL y", locale=language)
 
 
 def _date(local: datetime, shape: str, language: str) -> str:

@@ -107,7 +107,9 @@ class Screen:
             "day",
             "duration",
             "full_day",
+            "full_moment",
             "left",
+            "month",
             "number",
             "percent",
             "sentence",
@@ -140,7 +142,7 @@ class Screen:
             target_of=present.target_of,
             unmade=history.unmade,
         )
-        for part in ("icons.html", "parts.html"):
+        for part in ("icons.html", "parts.html", "kit_parts.html"):
             shapes = environment.get_template(part).module
             environment.globals.update({name: getattr(shapes, name) for name in dir(shapes) if name[0] != "_"})
         return environment
@@ -165,6 +167,10 @@ class Screen:
     def address(self, name: str) -> str:
         """Where a static file is found."""
         return f"/static/{name}?v={self._assets[name].mark}"
+
+    def static_text(self, name: str) -> str:
+        """A style sheet's own text, for a page that has to stand alone."""
+        return self._assets[name].body.decode()
 
     def asset(self, request: web.Request) -> web.Response:
         """Serve a static file; names are looked up, never opened. Raises 404."""

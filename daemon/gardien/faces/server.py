@@ -16,7 +16,19 @@ from aiohttp_session import session_middleware
 from yarl import URL
 
 from gardien.errors import BadInput, GardienError, PortTaken, unexpected
-from gardien.faces import api, auth, backup_pages, live, metrics, pages, stack_pages, wire
+from gardien.faces import (
+    api,
+    auth,
+    backup_pages,
+    browse_pages,
+    kit_pages,
+    live,
+    metrics,
+    pages,
+    proof_pages,
+    stack_pages,
+    wire,
+)
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import Screen
@@ -169,6 +181,9 @@ def make_app(house: House) -> web.Application:
         pages.routes(),
         stack_pages.routes(),
         backup_pages.routes(),
+        browse_pages.routes(),
+        kit_pages.routes(),
+        proof_pages.routes(),
         live.routes(),
         api.routes(house),
     )

@@ -16,6 +16,7 @@ from gardien.words import N_, Value
 Data = dict[str, Any]
 
 COLOURS = {"calm": "green", "notice": "yellow", "trouble": "red"}
+PROOF_COLOURS = {"proven": "green", "failed": "red", "skipped": "yellow"}
 HEALTH_COLOURS = {"well": "green", "ailing": "red", "down": "red"}
 LAST = 8  # lines that are shown of what a command printed
 NARROW = 40  # columns below which a line is not cut any more
@@ -95,7 +96,8 @@ class Terminal:
         click.secho(sentence(data["says"]), fg=COLOURS[data["severity"]], bold=True)
         if data["stacks"]:
             click.echo()
-            head = (self.tr(N_("Stack")), self.tr(N_("State")), self.tr(N_("Newest good backup")))
+            words = (N_("Stack"), N_("State"), N_("Last proven restorable"), N_("Newest good backup"))
+            head = [self.tr(text) for text in words]
             table([head, *(self._stack_row(stack, now) for stack in data["stacks"])])
             for stack in data["stacks"]:
                 if stack["health"]["health"] not in ("well", "stopped"):
@@ -131,7 +133,17 @@ class Terminal:
         for text in _troubles(stack):
             saved += " " + click.style(self.tr(text), fg="red")
         state = click.style(health["state"], fg=HEALTH_COLOURS.get(health["health"]))
-        return (stack["name"], state, saved)
+        return (stack["name"], state, self._proven(stack["trials"], now), saved)
+
+    def _proven(self, trials: Data, now: datetime) -> str:
+        """When the newest backup was last seen to come back, and how long that took."""
+        failed = click.style(self.tr(N_("FAILED")), fg="red") if trials["failed"] else ""
+        proven = trials["proven"]
+        if proven is None:
+            return failed or self.tr(N_("not yet"))
+        when = present.when(datetime.fromisoformat(proven["ended"]), now, self.language)
+        took = present.duration(proven["seconds"], self.language)
+        return " ".join(filter(None, (f"{when}, {took}", failed)))
 
     def _disk_row(self, disk: Data) -> Sequence[str]:
         if not disk["present"]:
@@ -147,7 +159,8 @@ class Terminal:
             self.say(N_("There is no stack yet. `gardien stack available` shows what can be added."))
             return
         now = datetime.now(UTC)
-        head = [self.tr(text) for text in (N_("Stack"), N_("State"), N_("Newest good backup"), N_("Address"))]
+        words = (N_("Stack"), N_("State"), N_("Last proven restorable"), N_("Newest good backup"), N_("Address"))
+        head = [self.tr(text) for text in words]
         table([head, *([*self._stack_row(stack, now), stack["address"] or ""] for stack in stacks)])
 
     def available(self, stacks: Sequence[Data]) -> None:
@@ -167,7 +180,8 @@ class Terminal:
         rows = [
             (self.tr(N_("State")), f"{health['state']}: {health['says']}"),
             (self.tr(N_("Address")), stack["address"] or ""),
-            (self.tr(N_("Newest good backup")), self._stack_row(stack, datetime.now(UTC))[2]),
+            (self.tr(N_("Last proven restorable")), self._stack_row(stack, datetime.now(UTC))[2]),
+            (self.tr(N_("Newest good backup")), self._stack_row(stack, datetime.now(UTC))[3]),
             (self.tr(N_("Next backup")), self.date(stack["next_backup"])),
             (self.tr(N_("Files")), stack["folder"]),
             (self.tr(N_("Compose project")), stack["compose"]),
@@ -236,6 +250,23 @@ class Terminal:
         click.secho(f"\n  {hint}", dim=True)
         if setting["choices"]:
             table([(f"    {value}", meaning) for value, meaning in setting["choices"].items()], head=False)
+
+    def proofs(self, proofs: Sequence[Data]) -> None:
+        """Trial restores, newest first."""
+        if not proofs:
+            self.say(N_("No backup was tried."))
+            return
+        words = (N_("Stack"), N_("Result"), N_("When"), N_("Took"), N_("Backup of"), N_("Where it lay"))
+        rows = [[self.tr(text) for text in words]]
+        for each in proofs:
+            took = present.duration(each["seconds"], self.language)
+            when, taken = self.date(each["ended"]), self.date(each["taken"])
+            state = click.style(each["outcome_says"], fg=PROOF_COLOURS[each["outcome"]])
+            rows.append([each["stack"], state, when, took, taken, each["target"]])
+        table(rows)
+        for each in proofs:
+            if each["outcome"] != "proven":
+                click.echo(f"  {each['stack']}, {self.date(each['ended'])}: {sentence(each['says'])}")
 
     def jobs(self, jobs: Sequence[Data]) -> None:
         """Jobs, newest first."""

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gardien.errors import GardienError
-from gardien.faces import history, present
+from gardien.faces import history, present, wire_kit, wire_proofs
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
+from gardien.model.letter import Letter
 from gardien.model.operator import Operator
 from gardien.model.overview import Overview, PlaceView, StackView
 from gardien.model.plan import Plan, Step
@@ -39,9 +40,11 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "incomplete": 409,
         "damaged": 409,
         "not-healthy": 409,
+        "dump-broken": 409,
         "docker-down": 503,
         "disk-missing": 503,
         "target-unreachable": 503,
+        "mail-failed": 503,
         "target-refuses": 503,
         "no-space": 507,
         "target-full": 507,
@@ -108,6 +111,19 @@ def alert(alert: Alert, language: str) -> Data:
         "remedy": present.say(alert.remedy, language),
         "opened": moment(alert.opened),
         "closed": moment(alert.closed),
+    }
+
+
+def letter(letter: Letter, language: str) -> Data:
+    """A letter without its text; `error` says why it was not sent yet."""
+    return {
+        "id": letter.id,
+        "subject": letter.text.subject,
+        "written": moment(letter.written),
+        "sent": moment(letter.sent),
+        "tries": letter.tries,
+        "next_try": moment(letter.next_try),
+        "error": said(letter.error, language),
     }
 
 
@@ -238,6 +254,7 @@ def stack_view(view: StackView, language: str) -> Data:
         "address": view.address,
         "kept": view.kept,
         "drift": [present.say(each, language) for each in view.drift],
+        "trials": wire_proofs.trials(view.trials, language),
         "health": health(view.health, language),
         "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
         "newest": snapshot(view.newest, language) if view.newest else None,
@@ -363,4 +380,5 @@ def overview(overview: Overview, language: str) -> Data:
         "jobs": [job(view.job, language, view.progress, titles) for view in overview.jobs],
         "recent": [job(each, language, None, titles) for each in overview.recent],
         "alerts": [alert(each, language) for each in overview.alerts],
+        "kits": [wire_kit.view(each) for each in overview.kits],
     }

@@ -61,6 +61,7 @@ class Disk:
     free: int
     present: bool = True
     device: int = 0  # the kernel's number: two folders with the same one share a disk
+    nodes: int | None = None  # how many more files it can hold; None: as many as there is room for
 
     @property
     def used_share(self) -> float:

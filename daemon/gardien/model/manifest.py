@@ -279,11 +279,17 @@ class BackupRecipe(Closed):
 
 
 class RestoreRecipe(Closed):
-    """How a copy comes back: which services first, what to load, what to do once the application runs."""
+    """How a copy comes back: which services first, what to load, what to do once the application runs.
+
+    `older`: what to do then where what came back may be older than what people's own devices have seen.
+    """
 
     first: tuple[Service, ...] = ()
     load: tuple[Load, ...] = ()
     after: tuple[Action, ...] = ()
+    older: tuple[Action, ...] = ()
+    # By where it lies, the first that fits: what to do when a single file or folder was put back. See `rules.entries`.
+    file_back: dict[InStack, tuple[Action, ...]] = {}
 
 
 class UpdateRules(Closed):

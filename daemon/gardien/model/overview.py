@@ -1,11 +1,13 @@
 """What every face shows: the state of the house, gathered once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import Job, Progress
+from gardien.model.kit import KitView
 from gardien.model.manifest import Text
+from gardien.model.proof import Trials
 from gardien.model.snapshot import Snapshot
 from gardien.model.target import TargetView
 from gardien.words import Words
@@ -39,6 +41,7 @@ class StackView:
     places: tuple["PlaceView", ...] = ()  # one for each target
     kept: bool = True  # False: it does not say what is to be saved of it, and nothing is
     drift: tuple[Words, ...] = ()  # what runs otherwise than it was set up, in sentences
+    trials: Trials = field(default_factory=Trials)  # restores of its newest backup, to see that it comes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,4 @@ class Overview:
     jobs: tuple[JobView, ...]  # under way or waiting
     recent: tuple[Job, ...]  # ended, newest first
     alerts: tuple[Alert, ...]  # open ones
+    kits: tuple[KitView, ...] = ()  # the recovery sheet of the house, and others that were made

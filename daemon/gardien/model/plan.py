@@ -8,12 +8,29 @@ from gardien.words import Words
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Kind = Literal[
-    "add", "start", "stop", "restart", "set", "mend", "remove", "backup", "restore", "copy", "check", "forget", "prune"
+    "add",
+    "start",
+    "stop",
+    "restart",
+    "set",
+    "mend",
+    "remove",
+    "backup",
+    "restore",
+    "copy",
+    "check",
+    "forget",
+    "prune",
+    "proof",
+    "rekey",
+    "drill",
+    "put-back",
 ]
 
 # Who goes first when two jobs want the same stack or repository.
 PRIORITY: Mapping[str, int] = {
     "restore": 0,
+    "put-back": 0,
     "add": 1,
     "start": 1,
     "stop": 1,
@@ -25,11 +42,14 @@ PRIORITY: Mapping[str, int] = {
     "copy": 4,
     "forget": 5,
     "prune": 6,
+    "proof": 2,
+    "rekey": 2,
     "check": 7,
+    "drill": 8,
 }
 
 # What goes on later from where it was: nobody, and no backup, waits for its end.
-GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune"})
+GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune", "drill"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ Count = Annotated[int, Field(ge=0, le=10_000)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}\Z")]  # ISO 3166, two letters
 Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6} (KiB|MiB)/s\Z")]
+MailAddress = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z", max_length=200)]
 Url = Annotated[
     str, StringConstraints(pattern=rf"^https?://({HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?\Z", max_length=250)
 ]
@@ -153,11 +154,25 @@ class RestTarget(_Target):
 Target = Annotated[LocalTarget | SftpTarget | S3Target | RestTarget, Field(discriminator="kind")]
 
 
+class Mail(Closed):
+    """Where letters go, and the server that takes them. Its password lies in `secrets/mail.password`."""
+
+    to: Annotated[tuple[MailAddress, ...], Field(min_length=1, max_length=10)]
+    from_: MailAddress = Field(alias="from")
+    host: HostName
+    port: Port = 465
+    security: Literal["tls", "starttls", "none"] = "tls"  # none: only for a server on this very machine
+    user: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    ca: Folder | None = None  # whose certificate to trust, in place of the public authorities
+    weekly: bool = True  # a letter each Monday on how things stand
+
+
 class Backup(Closed):
     """When backups are made, at targets that do not say it themselves."""
 
     at: Times = "daily at 02:30"
     late_after_hours: Annotated[int, Field(ge=2, le=24 * 30)] = 26
+    prove: Times = "weekly"  # when each stack's newest backup is tried; or `never`; `weekly`: each on a day of its own
 
 
 class Limits(Closed):
@@ -184,12 +199,19 @@ class Settings(Closed):
     images: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*_IMAGE\Z")], str] = {}
     targets: dict[Name, Target] = {}
     backup: Backup = Backup()
+    mail: Mail | None = None
+    ping: Url | None = None  # of the Healthchecks protocol
     limits: Limits = Limits()
 
     @property
     def secrets(self) -> Path:
         """Folder of what must never be readable by others (0700)."""
         return self.folders.owner / "secrets"
+
+    @property
+    def mail_password(self) -> Path:
+        """The 0600 file that holds the password of `mail.user`."""
+        return self.secrets / "mail.password"
 
     @property
     def socket(self) -> Path:

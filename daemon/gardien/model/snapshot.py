@@ -40,6 +40,18 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """How what came back compares with what a snapshot lists. Names are at most a hundred of each."""
+
+    files: int  # all but folders
+    bytes: int  # of regular files
+    wrong: int  # entries that are missing, different or too many
+    named: tuple[str, ...] = ()  # of those
+    left_out: tuple[str, ...] = ()  # devices, and files without their set-id bits
+    links: bool = False  # whether there are any
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """restic's own account of one pass."""
 

@@ -29,6 +29,7 @@ class Recipe:
     image_defaults: Mapping[str, str]  # variable -> default image
     manifest: Manifest
     kept: bool = True  # False: a Compose project without `x-gardien`, run where it lies and never backed up
+    mounts: tuple[str, ...] = ()  # what its services mount of the data folder, as paths in it
 
 
 @dataclass(frozen=True, slots=True)

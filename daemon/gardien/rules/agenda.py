@@ -11,6 +11,7 @@ MADE_WAY = "made-way"  # the code of a job that ended because another one needed
 
 # What no second try mends: somebody has to do something first. The next regular time asks again.
 _LASTING = frozenset({"refused", "target-refuses", "wrong-passphrase", "repository-missing", "bad-input", "not-found"})
+_OF_THE_BACKUP = frozenset({"damaged", "dump-broken", "not-healthy", "command-failed"})  # a trial restore found it bad
 _PAUSES = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=3))
 
 
@@ -36,14 +37,21 @@ def again(jobs: Sequence[Job]) -> datetime | None:
     last, ended = jobs[0], jobs[0].ended or jobs[0].created
     if last.code == MADE_WAY:
         return ended + timedelta(minutes=1)
+    if last.plan.kind == "drill" and last.code in _OF_THE_BACKUP and _failures(jobs) > 1:
+        return None  # fetching all of it once more tells nothing new
     if last.plan.kind == "check" and last.code == "damaged":
         return None  # it did what it should: to read it all again within minutes tells nothing new
     if last.state == "interrupted" or (last.state == "failed" and last.code not in _LASTING):
-        failures = next((number for number, job in enumerate(jobs) if not _failed(job)), len(jobs))
+        failures = _failures(jobs)
         if last.code == "incomplete" and failures > 1:
             return None  # each try pauses the application: once more is enough before the next regular time
         return ended + _PAUSES[min(failures, len(_PAUSES)) - 1]
     return None
+
+
+def _failures(jobs: Sequence[Job]) -> int:
+    """How many in a row."""
+    return next((number for number, job in enumerate(jobs) if not _failed(job)), len(jobs))
 
 
 def _failed(job: Job) -> bool:

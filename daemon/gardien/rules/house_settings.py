@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from gardien.model.fault import Fault, Key, nearest
 from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, SftpTarget, Target
-from gardien.rules import schedule
+from gardien.rules import drill, schedule
 from gardien.rules.images import is_registry
 from gardien.rules.kinds import fits, misfit
 from gardien.rules.reach import address_of, forbidden, host_of
@@ -30,6 +30,7 @@ def faults_of(settings: Settings) -> list[Fault]:
         *_programs(settings),
         *_mirrors(settings),
         *_times(settings),
+        *_mail(settings),
         *_proxy(settings),
         *_targets(settings),
         *_images(settings),
@@ -143,8 +144,19 @@ def _proxy(settings: Settings) -> Iterator[Fault]:
             )
 
 
+def _mail(settings: Settings) -> Iterator[Fault]:
+    mail = settings.mail
+    if mail is not None and mail.security == "none" and not mail.host.startswith(_LOOPBACK):
+        yield _fault(
+            ("mail", "security"),
+            N_("the mail server is asked without encryption, and it is not this machine"),
+            N_("Write `security: tls` or `security: starttls`."),
+        )
+
+
 def _times(settings: Settings) -> Iterator[Fault]:
     places: list[tuple[tuple[Key, ...], str | None]] = [(("backup", "at"), settings.backup.at)]
+    places += [(("backup", "prove"), drill.times(settings.backup.prove, ""))]
     places += [(("targets", name, "at"), target.at) for name, target in settings.targets.items()]
     for at, words in places:
         try:

@@ -9,6 +9,7 @@ from gardien.model.fault import Fault, Key, nearest
 from gardien.model.manifest import Action, FromAddresses, FromCores, FromMemory, FromMode, Manifest
 from gardien.rules import composefile
 from gardien.rules.composefile import Data, Mount, fault
+from gardien.rules.entries import BELOW
 from gardien.rules.given import NO_DOOR
 from gardien.rules.kinds import fits, suits
 from gardien.words import N_, Words
@@ -22,6 +23,7 @@ _GIVEN = {"DATA", "COMPOSE_PROJECT_NAME", *DOOR}
 # Names that Compose, Docker or a shell would take as an order to themselves.
 _RESERVED = re.compile(r"DATA|PATH|HOME|PWD|USER|SHELL|(COMPOSE|DOCKER|BUILDKIT|LD|LC|SSH|GARDIEN)_.*")
 # Where a text of the owner's would be read by a shell, or split into arguments.
+_SHELLS = {"sh", "bash", "ash", "dash", "busybox", "env"}
 _COMMANDS = {"command", "entrypoint", "healthcheck", "post_start", "pre_stop"}
 
 
@@ -51,6 +53,7 @@ def faults_of(data: Data, manifest: Manifest, files: Collection[str] = ()) -> li
         *_door(manifest, mounts),
         *_joins(manifest),
         *_fallible(manifest),
+        *_file_back(manifest),
     ]
 
 
@@ -218,7 +221,9 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
         (("backup", "pause"), backup.pause),
         (("backup", "resume"), backup.resume),
         (("restore", "after"), restore.after),
+        (("restore", "older"), restore.older),
         (("setup",), manifest.setup),
+        *((("restore", "file_back", where), done) for where, done in restore.file_back.items()),
     ]
     if update is not None:
         actions.append((("update", "after"), update.after))
@@ -344,6 +349,7 @@ def _fallible(manifest: Manifest) -> Iterator[Fault]:
         (("backup", "pause"), manifest.backup.pause),
         (("backup", "resume"), manifest.backup.resume),
         (("restore", "after"), manifest.restore.after),
+        (("restore", "older"), manifest.restore.older),
         (("update", "after"), update),
     ):
         for index, action in enumerate(actions):
@@ -353,3 +359,19 @@ def _fallible(manifest: Manifest) -> Iterator[Fault]:
                     N_("a backup, a restore or an update must not go on when this fails"),
                     N_("Take or_say out; it belongs to setup and with."),
                 )
+
+
+def _file_back(manifest: Manifest) -> Iterator[Fault]:
+    """What is done when a file was put back is about files that are saved, and their names stay words of their own."""
+    for where, actions in manifest.restore.file_back.items():
+        base: tuple[Key, ...] = ("x-gardien", "restore", "file_back", where)
+        if not any(_holds(saved, PurePosixPath(where)) for saved in manifest.backup.save):
+            yield fault(base, N_("{path} is not saved, so nothing of it comes back"), N_("Take it out."), path=where)
+        for index, action in enumerate(actions):
+            for number, word in enumerate(action.argv):
+                if BELOW in word and (word.startswith(BELOW) or action.argv[0].rpartition("/")[2] in _SHELLS):
+                    yield fault(
+                        (*base, index, "argv", number),
+                        N_("the name of a folder would be read as an option, or by a shell"),
+                        N_("Write it behind something, such as --path=/{{BELOW}}, and without a shell."),
+                    )

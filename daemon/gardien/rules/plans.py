@@ -83,19 +83,77 @@ def _backed_up() -> tuple[Step, Step]:
     return confirm, Step("tidy", Words.of(N_("Clear up")))
 
 
-def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, Json], leases: tuple[str, ...]) -> Plan:
+def restore(
+    recipe: Recipe,
+    stack: Stack | None,
+    facts: dict[str, Json],
+    leases: tuple[str, ...],
+    why: Words | None = None,
+) -> Plan:
     """A copy beside, verified, swapped in; what was there is kept until the new state is healthy, and a while after.
 
-    `stack` is what is there now, None if nothing is. After a crash a restore goes on: without it there may be nothing.
+    `stack` is what is there now, None if nothing is; `why`: why this backup does not count. After a crash a restore
+    goes on: without it there may be nothing.
     """
-    name = recipe.name
     present = stack is not None
+    down = Step(
+        "stop",
+        Words.of(N_("Stop the application")),
+        Words.of(N_("Start the application again as it was")) if present else None,
+        ("docker compose down",) if present else (),
+    )
+    swap = Step(
+        "swap",
+        Words.of(N_("Put the copy in place; what was there is set aside")),
+        Words.of(N_("Put back what was there")),
+    )
+    settle = Step("settle", Words.of(N_("Clear up; what was replaced is kept for some days")))
+    steps = (_look(facts, why), *_fetch(), down, swap, *_come_up(recipe), settle)
+    return Plan("restore", recipe.name, steps, leases, onward="look", facts=facts)
+
+
+def restore_in_place(
+    stack: Stack, safety: Plan, facts: dict[str, Json], leases: tuple[str, ...], why: Words | None = None
+) -> Plan:
+    """Where there is no room for two: a backup first (`safety`, its plan), then what is there gives way.
+
+    From then on it goes forward after a crash; if it cannot, back to that backup.
+    """
     steps = (
+        _look(facts, why),
+        *safety.steps,
         Step(
-            "look",
-            Words.of(N_("Find the backup and see that there is room for it")),
-            details=(f"{target}: {facts.get('snapshot', '')}",),
+            "stop",
+            Words.of(N_("Stop the application")),
+            Words.of(N_("Start the application again as it was")),
+            ("docker compose down",),
         ),
+        Step(
+            "clear",
+            Words.of(N_("Delete what is there: it was just saved")),
+            Words.of(N_("Bring back what was there, from the backup that was just made")),
+            (str(stack.home),),
+        ),
+        *_fetch(),
+        Step("swap", Words.of(N_("Put the copy in place")), Words.of(N_("Take it away again"))),
+        *_come_up(stack.recipe),
+        Step("settle", Words.of(N_("Clear up"))),
+    )
+    leases = tuple(dict.fromkeys((*leases, *safety.leases)))
+    return Plan("restore", stack.name, steps, leases, onward="stop", facts=dict(safety.facts) | facts)
+
+
+def _look(facts: dict[str, Json], why: Words | None) -> Step:
+    says = Words.of(N_("Find the backup and see that there is room for it"))
+    if why is not None:
+        says = Words.of(N_("Find the backup, which is incomplete ({why}), and see that there is room for it"), why=why)
+    places = facts.get("places")
+    listed = [each for each in places if isinstance(each, list)] if isinstance(places, list) else []
+    return Step("look", says, details=tuple(f"{target}: {snapshot}" for target, snapshot in listed))
+
+
+def _fetch() -> tuple[Step, ...]:
+    return (
         Step(
             "fetch",
             Words.of(N_("Fetch the files into a folder beside, reading each one back")),
@@ -103,39 +161,25 @@ def restore(recipe: Recipe, stack: Stack | None, target: str, facts: dict[str, J
         ),
         Step("verify", Words.of(N_("Compare what came back with what was saved"))),
         Step("images", Words.of(N_("See that the programs are here, fetch those that are not"))),
-        Step(
-            "stop",
-            Words.of(N_("Stop the application")),
-            Words.of(N_("Start the application again as it was")) if present else None,
-            ("docker compose down",) if present else (),
-        ),
-        Step(
-            "swap",
-            Words.of(N_("Put the copy in place; what was there is set aside")),
-            Words.of(N_("Put back what was there")),
-        ),
+    )
+
+
+def _come_up(recipe: Recipe) -> tuple[Step, ...]:
+    manifest = recipe.manifest.restore
+    return (
         Step(
             "load",
             Words.of(N_("Load the databases")),
             Words.of(N_("Stop what was started")),
-            tuple(f"{load.exec_} <- {load.input or ''}" for load in recipe.manifest.restore.load),
+            tuple(f"{load.exec_} <- {load.input or ''}" for load in manifest.load),
         ),
         Step(
             "start",
             Words.of(N_("Start the application")),
             Words.of(N_("Stop the application")),
-            tuple(action.words for action in recipe.manifest.restore.after),
+            tuple(action.words for action in (*manifest.after, *manifest.older)),
         ),
         Step("gate", Words.of(N_("Wait until the application itself says that it is well"))),
-        Step("settle", Words.of(N_("Clear up; what was replaced is kept for some days"))),
-    )
-    return Plan(
-        kind="restore",
-        subject=name,
-        steps=steps,
-        leases=(*leases, f"repository:{target}"),
-        onward="look",
-        facts={"target": target} | facts,
     )
 
 
@@ -350,3 +394,49 @@ def prune(target: str) -> Plan:
         Step("settle", Words.of(N_("Write down what was done"))),
     )
     return Plan("prune", target, steps, (f"repository:{target}",), onward="look")
+
+
+def proof(target: str) -> Plan:
+    """Nothing is changed, and nothing kept waiting: reading takes no lock."""
+    steps = (
+        Step("look", Words.of(N_("See that the recovery sheet is up to date"))),
+        Step("read", Words.of(N_("Open the newest backup with its key, and read in it"))),
+        Step("note", Words.of(N_("Write down what was found"))),
+    )
+    return Plan("proof", target, steps, (), onward="look")
+
+
+def rekey(target: str) -> Plan:
+    """The sheet with the new key is confirmed. Nothing is taken back: both keys open until the last step."""
+    steps = (
+        Step("swap", Words.of(N_("Take the new recovery key for this machine’s own"))),
+        Step("drop", Words.of(N_("Take the old key away")), details=("restic key remove",)),
+    )
+    return Plan("rekey", target, steps, (f"repository:{target}",), onward="swap")
+
+
+def put_back(stack: Stack, facts: dict[str, Json], told: Sequence[str]) -> Plan:
+    """One file or folder from a backup, in its old place. `told`: what is done in the application then.
+
+    Past the swap a job that died goes on: what is put back is whole.
+    """
+    swap = N_("Put it in its place, in one stroke; what was there is set aside")
+    if stack.manifest.backup.dumps:
+        swap = N_(
+            "Put it in its place, in one stroke; what was there is set aside. What the application keeps about it in "
+            "its database, such as shares and tags, does not come back with it"
+        )
+    steps = (
+        Step("look", Words.of(N_("See that there is room for it, and that nothing is in the way"))),
+        Step(
+            "fetch",
+            Words.of(N_("Fetch it into a folder beside, reading it back")),
+            Words.of(N_("Delete the copy beside")),
+        ),
+        Step("verify", Words.of(N_("Compare what came back with what was saved"))),
+        Step("swap", Words.of(swap), Words.of(N_("Put back what was there"))),
+        *((Step("tell", Words.of(N_("Tell the application of it")), details=tuple(told)),) if told else ()),
+        Step("settle", Words.of(N_("Clear up; what was replaced is kept for some days"))),
+    )
+    leases = (f"stack:{stack.name}", f"repository:{facts['target']}")
+    return Plan("put-back", stack.name, steps, leases, onward="swap", facts=facts)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from gardien.model.health import Alert, Disk, Severity
 from gardien.model.job import Job
+from gardien.model.letter import Letter
 from gardien.model.overview import StackView
 from gardien.model.target import TargetView
 from gardien.words import N_, Words
@@ -14,7 +15,10 @@ LOW_SPACE = 0.10  # share of a disk that should stay free
 TIGHT_SPACE = 0.03
 CHECKED_WITHIN = timedelta(days=15)  # twice a week's time, and a day
 READ_WITHIN = timedelta(days=36)  # four weeks, and one that was missed
+LETTERS = "letters"  # the key of the alert that letters do not arrive
+UNSENT_FOR = timedelta(hours=1)
 CLEARED_WITHIN = timedelta(days=7)
+UNRESTORABLE = frozenset({"damaged", "dump-broken", "not-healthy", "bad-input"})  # the backup itself is at fault
 SAID_FOR = timedelta(days=14)
 
 
@@ -62,6 +66,7 @@ def owed(
     copies = {target.name for target in targets if target.copy_of is not None}
     for stack in stacks:
         alerts += _of_backups(stack, copies)
+        alerts += _of_trials(stack)
     for target in targets:
         alerts += _of_target(target, now)
     alerts += [
@@ -94,7 +99,7 @@ def _needs_a_word(job: Job) -> bool:
     """Whoever asked for a job was told when it failed; a nightly backup was asked for by nobody, and a job that could
     not even be undone concerns everybody.
     """
-    by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune"}
+    by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune", "proof", "rekey"}
     # What was refused, its owner knows; damage has an alert of its own, which stays until it is mended.
     return job.state == "stuck" or (by_itself and job.state == "failed" and job.code not in {"refused", "damaged"})
 
@@ -132,6 +137,43 @@ def _of_backups(stack: StackView, copies: Set[str]) -> list[Owed]:
         )
         for target in late
     ]
+
+
+def _of_trials(stack: StackView) -> list[Owed]:
+    """That its newest backup was tried and did not come back; that none was proven for too long."""
+    trials, alerts = stack.trials, []
+    if (failed := trials.failed) is not None:
+        alerts.append(
+            Owed(
+                f"drill:{stack.name}",
+                "trouble" if failed.code in UNRESTORABLE else "notice",
+                failed.says
+                if failed.code in UNRESTORABLE
+                else Words.of(
+                    N_("the newest backup of {stack} could not be tried: {why}"),
+                    stack=stack.title.given,
+                    why=failed.says,
+                ),
+                failed.remedy,
+            )
+        )
+    if trials.late:
+        why = trials.tried.says if trials.tried is not None and trials.tried.outcome != "proven" else None
+        alerts.append(
+            Owed(
+                f"unproven:{stack.name}",
+                "notice",
+                Words.of(N_("for two weeks no backup of {stack} was proven to come back"), stack=stack.title.given)
+                if why is None
+                else Words.of(
+                    N_("for two weeks no backup of {stack} was proven to come back: {why}"),
+                    stack=stack.title.given,
+                    why=why,
+                ),
+                Words.of(N_("Try it now: `gardien drill {stack}`; it says what is in the way."), stack=stack.name),
+            )
+        )
+    return alerts
 
 
 def _of_target(target: TargetView, now: datetime) -> list[Owed]:
@@ -232,6 +274,22 @@ def of_new_beginning(began: datetime | None, now: datetime) -> list[Owed]:
                     "at the disk: this can be the first sign that it fails."
                 )
             ),
+        )
+    ]
+
+
+def of_letters(waiting: Sequence[Letter], now: datetime) -> list[Owed]:
+    """Nobody can be written to: then the page alone says so."""
+    late = [each for each in waiting if each.error is not None and now - each.written > UNSENT_FOR]
+    if not late:
+        return []
+    error = late[0].error or Words.of("")
+    return [
+        Owed(
+            LETTERS,
+            "trouble",
+            Words.of(N_("letters cannot be sent: {why}"), why=error),
+            Words.of(N_("`gardien alert test` says what is wrong. What is written waits, and is sent once it can be.")),
         )
     ]
 

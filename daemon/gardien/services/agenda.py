@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 from gardien.model.job import Job
 from gardien.model.plan import Kind
 from gardien.model.stack import Stack
-from gardien.rules import agenda, schedule
+from gardien.rules import agenda, drill, schedule
 from gardien.services.care import care_of, deletes_note, ready_since, repository_note, uncopied
 from gardien.services.clock import ahead
+from gardien.services.drill import newest, since
 from gardien.services.ports import World
+from gardien.services.sheet_note import sheet_of
 from gardien.services.stacks import Stacks, added_note
 
 # By the machine's clock, when most people sleep; what was missed is made up for once.
@@ -19,13 +21,14 @@ TIMES: dict[Kind, str] = {
     "prune": "weekly on saturday at 05:30",
     "check": "weekly on sunday at 05:30",
 }
+PROVEN = "monthly on day 3 at 06:30"  # the key on the recovery sheet
 REFUSED_AGAIN = "daily at 05:00"  # a copy that a host refused
 RUNS = 8  # so many last runs are looked at: more failures in a row change nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the agenda. `at` in the past: it is owed now. `stack`: of a backup."""
+    """One line of the agenda. `at` in the past: it is owed now. `stack`: of a backup, and of a trial restore."""
 
     kind: Kind
     target: str
@@ -60,6 +63,9 @@ class Agenda:
                 for stack in stacks:
                     entries += await self.backup(stack, target)
             entries += await self._upkeep(target)
+            entries += await self._sheet(target)
+        for stack in stacks:
+            entries += await self.drill(stack)
         return sorted(entries, key=lambda entry: entry.at)
 
     async def backup(self, stack: Stack, target: str) -> list[Entry]:
@@ -72,6 +78,18 @@ class Agenda:
         since = max(ready, await added(self._world, stack.name) or ready)
         at = agenda.following(self.times(target), since, runs, self.zone, await self._seed(target, stack.name))
         return [Entry("backup", target, at, stack.name)] if at is not None else []
+
+    async def drill(self, stack: Stack) -> list[Entry]:
+        """When its newest backup is tried next; nothing while that is under way, or there is none."""
+        at = drill.times(self._world.settings.backup.prove, stack.name)
+        snapshot = await newest(self._world, stack.name) if stack.chosen.wanted == "running" else None
+        if at is None or snapshot is None:
+            return []
+        begin = await since(self._world)
+        begin = max(begin, await added(self._world, stack.name) or begin)
+        runs = await self._runs("drill", stack.name)
+        moment = agenda.following(at, begin, runs, self.zone, await self._seed(snapshot.target, stack.name))
+        return [Entry("drill", snapshot.target, moment, stack.name)] if moment is not None else []
 
     async def _copy(self, target: str, source: str) -> list[Entry]:
         """After each backup of the source, if the owner names no times."""
@@ -103,6 +121,20 @@ class Agenda:
                 moment = agenda.following(at, care.ready, runs, self.zone, await self._seed(target, kind))
                 entries += [Entry(kind, target, moment)] if moment is not None else []
         return entries
+
+    async def _sheet(self, target: str) -> list[Entry]:
+        """The key on a confirmed recovery sheet is proven each month; a new one that it shows becomes the only one."""
+        sheet = await sheet_of(self._world, target)
+        if sheet is None or sheet.confirmed is None:
+            return []
+        if sheet.new_key:
+            runs = await self._runs("rekey", target)
+            at = agenda.following(REFUSED_AGAIN, sheet.confirmed, runs, self.zone, "")
+            due = at if runs and runs[0].created > sheet.confirmed else sheet.confirmed
+            return [Entry("rekey", target, due)] if at is not None and due is not None else []
+        runs = await self._runs("proof", target)
+        moment = agenda.following(PROVEN, sheet.confirmed, runs, self.zone, await self._seed(target, "proof"))
+        return [Entry("proof", target, moment)] if moment is not None else []
 
     async def _runs(self, kind: Kind, subject: str, most: int = RUNS) -> list[Job]:
         """Newest first; without those of a time that has not come yet."""

@@ -11,7 +11,9 @@ from gardien.model.plan import Kind
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.backup import Backups
 from gardien.services.clock import NOTE, SKEW, HouseClock
+from gardien.services.drill import Drills
 from gardien.services.feed import Feed
+from gardien.services.kit import Kits
 from gardien.services.ports import World
 from gardien.services.upkeep import Upkeep
 
@@ -26,10 +28,13 @@ TRUSTED_JUMP = timedelta(days=60)  # further ahead no machine was ever off: such
 class Calendar:
     """Starts jobs when they are due. What is due is worked out anew from the journal: nothing is owed twice."""
 
-    def __init__(self, world: World, agenda: Agenda, backups: Backups, upkeep: Upkeep, feed: Feed) -> None:
+    def __init__(  # noqa: PLR0917
+        self, world: World, agenda: Agenda, backups: Backups, upkeep: Upkeep, drills: Drills, kits: Kits, feed: Feed
+    ) -> None:
         self._world = world
         self._agenda = agenda
         self._backups = backups
+        self._drills = drills
         self._feed = feed
         self._refused: dict[tuple[Kind, str, str | None], datetime] = {}
         self._cleared: datetime | None = None
@@ -38,6 +43,8 @@ class Calendar:
             "check": upkeep.check,
             "forget": upkeep.forget,
             "prune": upkeep.prune,
+            "proof": kits.prove,
+            "rekey": kits.change,
         }
 
     async def run(self) -> None:
@@ -82,7 +89,10 @@ class Calendar:
         if key in self._refused and now - self._refused[key] < timedelta(hours=1):
             return
         try:
-            if entry.stack is not None:
+            if entry.kind == "drill" and entry.stack is not None:
+                if not await self._world.store.jobs(open_only=True):  # it has all the time in the world
+                    await self._drills.create(entry.stack)
+            elif entry.stack is not None:
                 await self._backups.create(entry.stack, entry.target)
             else:
                 await self._start[entry.kind](entry.target)

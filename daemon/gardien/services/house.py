@@ -4,13 +4,20 @@ from dataclasses import dataclass
 
 from gardien.model.settings import Settings
 from gardien.services.backup import Backups
+from gardien.services.beacon import Beacon
+from gardien.services.browse import Browse
 from gardien.services.calendar import Calendar
 from gardien.services.door import Doorkeeper
+from gardien.services.drill import Drills
 from gardien.services.feed import Feed
+from gardien.services.kit import Kits
+from gardien.services.letters import Letters
 from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import Store
+from gardien.services.put_back import PutBacks
+from gardien.services.recover import Recover
 from gardien.services.restore import Restores
 from gardien.services.runner import Runner
 from gardien.services.setup import Setup
@@ -35,8 +42,15 @@ class House:
     upkeep: Upkeep
     backups: Backups
     restores: Restores
+    kits: Kits
+    recover: Recover
+    browse: Browse
+    put_backs: PutBacks
     watch: Watch
     overviews: Overviews
     people: People
+    drills: Drills
+    beacon: Beacon
     calendar: Calendar
+    letters: Letters
     feed: Feed

@@ -2,38 +2,47 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from gardien.model.health import StackHealth
 from gardien.model.overview import JobView, Overview, PlaceView, StackView
+from gardien.model.proof import Trials
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
 from gardien.model.target import TargetView
-from gardien.rules import schedule
-from gardien.rules.verdict import sentence
+from gardien.rules import drill, schedule, sheet_alerts
+from gardien.rules.verdict import Owed, sentence
 from gardien.services.agenda import Agenda, added
 from gardien.services.care import ALL, ready_since
 from gardien.services.clock import ahead
+from gardien.services.drill import since as drills_since
+from gardien.services.kit import Kits
 from gardien.services.ports import World
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
+from gardien.services.succession import stood_down_note
 from gardien.services.upkeep import Upkeep
 from gardien.words import N_, Words
 
 SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
 LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
+EPOCH = datetime.fromtimestamp(0, UTC)
 RECENT = 8  # ended jobs on the home page
 
 
 class Overviews:
     """The state of the house."""
 
-    def __init__(self, world: World, runner: Runner, stacks: Stacks, agenda: Agenda, upkeep: Upkeep) -> None:
+    def __init__(  # noqa: PLR0917
+        self, world: World, runner: Runner, stacks: Stacks, agenda: Agenda, upkeep: Upkeep, kits: Kits
+    ) -> None:
         self._world = world
         self._runner = runner
         self._stacks = stacks
         self._agenda = agenda
         self._upkeep = upkeep
+        self._kits = kits
 
     async def stacks(self) -> tuple[StackView, ...]:
         """Every stack with its health and the age of its newest good backup."""
@@ -60,6 +69,7 @@ class Overviews:
             places=tuple(places),
             kept=kept,
             drift=await self.drift(stack.name),
+            trials=await self._trials(stack, now),
         )
 
     async def _place(self, stack: Stack, target: str, now: datetime) -> PlaceView:
@@ -86,6 +96,27 @@ class Overviews:
             missed=tuple(missed),
         )
 
+    async def _trials(self, stack: Stack, now: datetime) -> Trials:
+        store = self._world.store
+        every = [each for each in await store.proofs(stack.name, most=ALL) if not ahead(each.ended, now)]
+        proven = next((each for each in every if each.outcome == "proven"), None)
+        told = next((each for each in every if each.outcome != "skipped"), None)
+        trials = Trials(
+            proven, told if told is not None and told.outcome == "failed" else None, next(iter(every), None)
+        )
+        owed = stack.recipe.kept and stack.chosen.wanted == "running"
+        if not owed or drill.times(self._world.settings.backup.prove, stack.name) is None:
+            return trials
+        # Without a good backup there is nothing to prove: that it is missing, others say.
+        good = await store.snapshots(stack.name, good_only=True, most=1)
+        begin = max(await drills_since(self._world), await added(self._world, stack.name) or EPOCH)
+        runs = await self._agenda.drill(stack)
+        return replace(
+            trials,
+            late=bool(good) and drill.late(proven.ended if proven else None, begin, now),
+            next_run=runs[0].at if runs else None,
+        )
+
     async def drift(self, name: str) -> tuple[Words, ...]:
         """What the watchman noted last."""
         noted = await self._world.store.noted(drift_note(name))
@@ -94,6 +125,12 @@ class Overviews:
     async def targets(self) -> tuple[TargetView, ...]:
         """Every target, and how it was looked after."""
         return await self._upkeep.views()
+
+    async def owed(self, now: datetime) -> list[Owed]:
+        """The alerts over recovery sheets, and over places at which another machine took over."""
+        targets = list(self._world.settings.targets)
+        elsewhere = [each for each in targets if await self._world.store.noted(stood_down_note(each)) is not None]
+        return sheet_alerts.of_sheets(await self._kits.views(), now) + sheet_alerts.of_successors(elsewhere)
 
     async def now(self) -> Overview:
         """All of it."""
@@ -115,6 +152,7 @@ class Overviews:
             jobs=tuple(JobView(job, self._runner.progress(job.id)) for job in open_jobs),
             recent=tuple(recent),
             alerts=tuple(alerts),
+            kits=await self._kits.views(),
         )
 
 

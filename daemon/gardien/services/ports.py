@@ -3,25 +3,30 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePosixPath
+from typing import Literal, Protocol
 
-from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Disk, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Kind, Plan
 from gardien.model.preset import Hosts
 from gardien.model.settings import Settings, Target
 from gardien.model.setup import HostKey
-from gardien.model.snapshot import Checked, Found, Saved, Snapshot
+from gardien.model.snapshot import Checked, Found, Likeness, Saved, Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
+from gardien.services.ports_docker import Compose, Engine
+from gardien.services.ports_inside import Beneath, Inside, Listings
+from gardien.services.ports_keys import Keys
+from gardien.services.ports_letters import Mailer, Outbox, Pinger
+from gardien.services.ports_proofs import Proofs
 from gardien.words import Words
 
 Clock = Callable[[], datetime]  # aware, UTC
 OnProgress = Callable[[Progress], None]
 
 
-class Store(Protocol):
+class Store(Proofs, Outbox, Protocol):
     """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`)."""
 
     async def add_job(self, plan: Plan, now: datetime) -> int: ...
@@ -114,7 +119,7 @@ class Store(Protocol):
         ...
 
 
-class Restic(Protocol):
+class Restic(Keys, Inside, Protocol):
     """The repositories. Raises the typed errors of `gardien.errors`; never prompts, never hangs for ever."""
 
     async def version(self) -> str: ...
@@ -161,6 +166,12 @@ class Restic(Protocol):
         """How many files (all but folders) and bytes (of regular files) the snapshot lists."""
         ...
 
+    async def compare(self, target: str, snapshot: str, folder: str, to: Path) -> Likeness:
+        """Hold what lies in `to` against what the snapshot lists under `folder`: every entry's kind, size, mode, owner,
+        time and a link's aim. Contents were read back when they were restored.
+        """
+        ...
+
     async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
         """Restore what lies under `folder` in the snapshot straight into `to`, reading it all back to verify it.
 
@@ -200,88 +211,15 @@ class Restic(Protocol):
         """Whether our key may delete what is saved there: then a thief of it may, too. Leaves nothing behind."""
         ...
 
+    def under(self, settings: Settings) -> "Restic":
+        """The same, for the targets of other settings."""
+        ...
+
     async def unlock(self, target: str) -> None:
         """Remove locks of dead processes of this machine only."""
         ...
 
     async def locks(self, target: str) -> int: ...
-
-
-class Compose(Protocol):
-    """The Compose CLI, on a stack's deployed folder."""
-
-    async def images(self, stack: Stack) -> dict[str, str]:
-        """Service -> image, as Compose resolves them."""
-        ...
-
-    async def up(self, stack: Stack, services: Sequence[str] = ()) -> None:
-        """Create and start (all services, or these and what they depend on) and wait for their health checks."""
-        ...
-
-    async def start(self, stack: Stack, services: Sequence[str]) -> None: ...
-    async def stop(self, stack: Stack, services: Sequence[str] = ()) -> None: ...
-    async def down(self, stack: Stack) -> None:
-        """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone."""
-        ...
-
-    async def run_in(
-        self,
-        stack: Stack,
-        service: str,
-        argv: Sequence[str],
-        *,
-        user: str | None = None,
-        output: Path | None = None,
-        input_: Path | None = None,
-        timeout: float | None = None,
-    ) -> str:
-        """Run a command in a service's container; returns what it printed (or writes it to `output`, mode 0600)."""
-        ...
-
-    async def restart(self, stack: Stack) -> None:
-        """Restart what runs, as it is; what is stopped stays so."""
-        ...
-
-    async def hashes(self, stack: Stack) -> dict[str, str]:
-        """Service -> hash of its configuration, equal to `Container.config` of a container made from it.
-
-        "": it cannot be told beforehand, as for a service in another one's network namespace.
-        """
-        ...
-
-    async def logs(self, stack: Stack, lines: int = 200, service: str | None = None) -> str: ...
-
-
-class Engine(Protocol):
-    """The Docker Engine's API. Raises DockerDown when it does not answer."""
-
-    async def ping(self) -> str:
-        """The engine's version."""
-        ...
-
-    async def containers(self, projects: Sequence[str]) -> list[Container]:
-        """All containers, stopped ones too, of these Compose projects."""
-        ...
-
-    async def image_id(self, image: str) -> str | None:
-        """The image's id or repo digest if it is here, else None."""
-        ...
-
-    async def pull(self, image: str, progress: OnProgress) -> None: ...
-    async def facts(self) -> EngineFacts: ...
-    async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
-        """Put a service's running container on a network, where it is called by these names too.
-
-        Nothing happens if that is so already. False: there is no such network, or the service does not run.
-        """
-        ...
-
-    async def detach(self, project: str, service: str, network: str) -> None:
-        """Take a service's container off a network; it may be off already, and the network may be gone.
-
-        A stopped container cannot start while it is on a network that is gone.
-        """
-        ...
 
 
 class Probes(Protocol):
@@ -301,6 +239,10 @@ class Host(Protocol):
     def cores(self) -> int: ...
     def memory(self) -> int:
         """Bytes."""
+        ...
+
+    def memory_free(self) -> int:
+        """Bytes that programs could take now without any other being pushed out."""
         ...
 
     def addresses(self) -> tuple[str, ...]:
@@ -347,6 +289,21 @@ class Files(Protocol):
     async def tail(self, path: Path, bytes_: int = 4096) -> str: ...
     async def measure(self, path: Path) -> tuple[int, int]:
         """Files (all but folders) and bytes (of regular files) beneath `path`; symlinks are not followed."""
+        ...
+
+    async def write_down(self, folder: Path) -> None:
+        """All that any program wrote to the file system of this folder is there for good: a power cut takes none."""
+        ...
+
+    async def tame(self, folder: Path) -> list[str]:
+        """Remove the devices beneath it, and take set-id bits and capabilities off files; what that was, by path.
+
+        Never follows a link; all times stay.
+        """
+        ...
+
+    async def kind_beneath(self, folder: Path, inside: PurePosixPath) -> Literal["", "folder", "file", "link", "other"]:
+        """What `inside` is, beneath `folder`: a link if anything on the way is one; "" if it is not there."""
         ...
 
     async def older_than(self, folder: Path, then: datetime) -> list[Path]:
@@ -408,6 +365,12 @@ class Shelf(Protocol):
         """Write a target's own file; None takes it off the list."""
         ...
 
+    async def merge_settings(self, fields: Mapping[str, Json]) -> None:
+        """Write these top-level keys into the settings file; the rest of it stays as it is. Raises BadInput, `Faults`
+        for what cannot be, and then nothing is written.
+        """
+        ...
+
 
 class Ssh(Protocol):
     """SSH keys, ours and those of servers."""
@@ -442,3 +405,7 @@ class World:
     shelf: Shelf
     ssh: Ssh
     hosts: Hosts  # the places for backups that we know
+    beneath: Beneath
+    listings: Listings
+    mailer: Mailer
+    pinger: Pinger

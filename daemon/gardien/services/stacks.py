@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,8 +72,10 @@ class Stacks:
     async def _running(self, name: str) -> Recipe:
         """The recipe that runs, which may be older than the shipped one."""
         deployed = self.home(name) / ".gardien" / "compose"
-        there = await self._world.files.exists(deployed / "compose.yaml")
-        return await self._world.shelf.recipe(name, deployed if there else None)
+        if await self._world.files.exists(deployed / "compose.yaml"):
+            with suppress(NotFound):  # a restore may be moving it away in this moment
+                return await self._world.shelf.recipe(name, deployed)
+        return await self._world.shelf.recipe(name)
 
     async def build(self, recipe: Recipe, chosen: Chosen) -> Stack:
         """A recipe as a stack of this house."""
@@ -169,18 +172,19 @@ class Stacks:
             await files.copy_tree(stack.recipe.folder, stack.compose)
         await self.furnish(stack)
 
-    async def furnish(self, stack: Stack) -> None:
-        """The environment file and the folders that a backup leaves out."""
+    async def furnish(self, stack: Stack, secrets: Mapping[str, str] | None = None) -> None:
+        """The environment file and the folders that a backup leaves out. `secrets`: others than the present ones."""
         if not stack.recipe.kept:
             return
-        await self._world.files.write(stack.compose / ".env", await self._environment(stack))
+        await self._world.files.write(stack.compose / ".env", await self._environment(stack, secrets))
         for path, owned in stack.manifest.folders.items():
             folder = stack.home / path
             if not await self._world.files.exists(folder):
                 await self._world.files.make_folder(folder, owned.ids, int(owned.mode, 8))
 
-    async def _environment(self, stack: Stack) -> str:
-        return env_file(await self.derived(stack), await self._world.shelf.secrets(stack.name))
+    async def _environment(self, stack: Stack, secrets: Mapping[str, str] | None = None) -> str:
+        kept = secrets if secrets is not None else await self._world.shelf.secrets(stack.name)
+        return env_file(await self.derived(stack), kept)
 
     async def images(self, stack: Stack) -> dict[str, str]:
         """Service -> image. Those of a kept stack are known before it is laid out."""

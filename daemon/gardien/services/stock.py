@@ -22,7 +22,7 @@ async def take_stock(world: World, target: str) -> int:
     for each in found:
         stack = _stack(each)
         if stack is not None and each.taken <= now:
-            await world.store.add_snapshot(_remembered(each, stack, target, each.id in marked))
+            await world.store.add_snapshot(remembered(each, stack, target, incomplete=each.id in marked))
             known += 1
     return known
 
@@ -31,8 +31,8 @@ def _stack(found: Found) -> str | None:
     return next((tag.removeprefix("stack=") for tag in found.tags if tag.startswith("stack=")), None)
 
 
-def _remembered(found: Found, stack: str, target: str, incomplete: bool) -> Snapshot:
-    """`original` of what is no copy is its own id."""
+def remembered(found: Found, stack: str, target: str, *, incomplete: bool = False) -> Snapshot:
+    """What is known of a backup without the memory of the machine that made it."""
     return Snapshot(
         id=found.id,
         stack=stack,
@@ -44,5 +44,5 @@ def _remembered(found: Found, stack: str, target: str, incomplete: bool) -> Snap
         pause_seconds=0.0,
         good=not incomplete,
         why=Words.of(MARKED) if incomplete else None,
-        original=found.original if found.original not in {"", found.id} else None,
+        original=found.original if found.original not in {"", found.id} else None,  # of what is no copy its own id
     )

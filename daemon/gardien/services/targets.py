@@ -141,6 +141,11 @@ class Targets:
         if not reading:
             await succession.require_ours(self._world, name)
 
+    async def reclaim(self, name: str) -> None:
+        """This machine saves there again, whoever took over meanwhile. Raises NotFound, a target's errors."""
+        await self.opened(name, reading=True)
+        await succession.take(self._world, name)
+
     async def _identity(self, name: str, *, older: bool) -> str:
         try:
             return await self._world.restic.identity(name)

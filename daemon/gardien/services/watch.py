@@ -225,6 +225,8 @@ class Watch:
             *verdict.of_clock(clock_wrong),
             *verdict.of_new_beginning(datetime.fromisoformat(begun) if begun else None, now),
             *self._door.owed,
+            *verdict.of_letters(await store.letters(waiting=True), now),
+            *await self._overviews.owed(now),
         ]
         owed = verdict.owed(
             await self._overviews.stacks(),

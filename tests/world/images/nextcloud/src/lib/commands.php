@@ -433,9 +433,12 @@ function upgrade(Instance $cloud): int
 
 function files_scan(Instance $cloud, array $arguments, array $options): int
 {
-    $users = isset($options['all'])
-        ? $cloud->query('SELECT uid FROM oc_users ORDER BY uid')->fetchAll(PDO::FETCH_COLUMN)
-        : $arguments;
+    $path = is_string($options['path'] ?? null) ? explode('/', $options['path']) : [];
+    $users = match (true) {
+        isset($path[1]) => [$path[1]],  // "/anna/files/Notes": the first part is the user
+        isset($options['all']) => $cloud->query('SELECT uid FROM oc_users ORDER BY uid')->fetchAll(PDO::FETCH_COLUMN),
+        default => $arguments,
+    };
     if (!$users) {
         say('Please specify the user id to scan, --all to scan for all users or --path=...');
         return 1;

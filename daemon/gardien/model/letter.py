@@ -1,0 +1,50 @@
+"""A letter to the people who look after the house, and what they were told of an alert so far."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gardien.model.health import Alert
+from gardien.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a letter says, once in plain text and once as HTML; no file name and no name of a patient is ever in it."""
+
+    subject: str
+    plain: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One in the outbox. `message` is its Message-ID, the same at each try: mailboxes know a second one by it."""
+
+    id: int
+    message: str
+    text: Text
+    written: datetime
+    tries: int
+    next_try: datetime | None  # None: it was sent, or given up
+    sent: datetime | None = None
+    error: Words | None = None  # why the last try failed
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert, when it was last written about while it was open, and whether its end was."""
+
+    alert: Alert
+    told: datetime | None = None
+    over: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one letter is about: alerts that are open, and some that are over."""
+
+    open: tuple[Alert, ...] = ()
+    over: tuple[Alert, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.open or self.over)
