@@ -99,7 +99,7 @@ def test_row_37_nextcloud_comes_back_from_the_sheet_alone(host: SftpHost) -> Non
             [kit] = new.status()["kits"]
             assert kit["good"], "the sheet that brought it back is right, and on paper"
             again = new.gardien("recover", "--yes")
-            assert "Everything is back" in again.stdout
+            assert "Tout est revenu" in again.stdout, "in the house's own language"
             new.gardien("backup", "create", "nextcloud")
             assert [each["good"] for each in new.json("backup", "list", "nextcloud")] == [True, True]
             new.stop()
@@ -113,7 +113,7 @@ def the_old_one_stands_down(old: Box) -> None:
     old.start()
     old.gardien("stack", "start", "nextcloud")
     refused = old.gardien("backup", "create", "nextcloud", check=False)
-    assert refused.returncode == 1 and "another machine" in refused.stderr.lower(), refused.stderr
+    assert refused.returncode == 1 and "autre machine" in refused.stderr, refused.stderr
     assert "gardien target reclaim host" in refused.stderr
     deadline = time.monotonic() + 60
     while "stood-down:host" not in {each["key"] for each in old.status()["alerts"]}:
