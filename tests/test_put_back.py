@@ -175,9 +175,10 @@ def evil(house: Box) -> Iterator[Path]:
     os.mknod(home / "disk", 0o666 | stat.S_IFBLK, os.makedev(7, 99))
     os.mkfifo(home / "pipe")
     with socket.socket(socket.AF_UNIX) as link:
+        here = Path.cwd()
         os.chdir(home)
         link.bind("socket")
-        os.chdir("/")
+        os.chdir(here)
     handle = os.open(deep, os.O_RDONLY)
     for _ in range(15):  # deeper than a path may be long
         os.mkdir("d" * 250, dir_fd=handle)

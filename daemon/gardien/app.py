@@ -235,10 +235,11 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
                 log.info("stopping: what runs is undone first")
                 if stop.is_set():
                     systemd.stopping()
-                for task in (planning, watching, keeping, writing, pinging, *ending):
+                tasks = (planning, watching, keeping, writing, pinging, *ending)
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(planning, watching, keeping, writing, pinging, *ending, return_exceptions=True)
-                await house.runner.stop()
+                # Side by side: an application that is paused waits for no task that takes its time to end.
+                await asyncio.gather(house.runner.stop(), *tasks, return_exceptions=True)
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
 

@@ -69,7 +69,7 @@ async def test_row_05_a_half_open_line(
                 assert not saving.done()
                 await asyncio.sleep(0.2)
         assert "the backup target host" in caplog.text
-        assert (await asyncio.wait_for(saving, 60)).complete
+        assert (await asyncio.wait_for(saving, 150)).complete
         await g.restic.unlock("host")
         assert await g.restic.locks("host") == 0
 
@@ -84,7 +84,7 @@ async def test_row_06_a_host_that_refuses_for_a_while(tmp_path: Path, hasty: Non
                 await g.restic.identity("host")
             worded(caught.value)
             assert "the host refused the connection" in str(caught.value)
-        assert (await asyncio.wait_for(saving, 60)).complete
+        assert (await asyncio.wait_for(saving, 150)).complete
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_row_07_the_day_begins_while_it_sends(tmp_path: Path, monkeypatch:
         assert weight(host.folder) - before < 1500 * 1024 * (time.monotonic() - began)
         assert not saving.done()
         hour[0] = clock_time(20, 0)
-        assert (await asyncio.wait_for(saving, 60)).complete
+        assert (await asyncio.wait_for(saving, 150)).complete
         assert (await g.restic.check("host", None, lambda _: None)).whole
         assert await g.restic.locks("host") == 0
 
