@@ -27,6 +27,7 @@ from gardien.words import N_
 
 _Meaning = tuple[type[GardienError], str, str]
 
+_SOON = 0.15  # seconds: a command in a container holds nothing here, and Docker's client is deaf while it starts
 _LONGEST_OUTPUT = 1 << 20  # characters of a command's output handed back as text
 
 
@@ -137,6 +138,7 @@ class ComposeCli:
             timeout=timeout,
             silence=None if timeout is not None else float(self._settings.limits.silence),
             service=service,
+            grace=_SOON,
         )
         return outcome.stdout[:_LONGEST_OUTPUT]
 
@@ -175,6 +177,7 @@ class ComposeCli:
         timeout: float | None = None,
         silence: float | None = None,
         service: str = "",
+        grace: float | None = None,
     ) -> Outcome:
         if timeout is None and silence is None:
             timeout = float(self._settings.limits.command)
@@ -195,6 +198,7 @@ class ComposeCli:
                 output=output,
                 timeout=timeout,
                 silence=silence,
+                grace=grace,
             )
         except Ended as error:
             raise _typed(stack, service, error, _OUTSIDE if meanings is None else meanings) from error

@@ -95,6 +95,7 @@ async def run(
     silence: float | None = None,
     expendable: bool = False,
     ok: Sequence[int] = (0,),
+    grace: float | None = None,
 ) -> Outcome:
     """Run a command to its end and say how it ended. Raises `Ended`.
 
@@ -103,7 +104,7 @@ async def run(
     or the writing end of a pipe, which stays the caller's. `on_line` and `on_complaint` get the lines of stdout and
     stderr. After `timeout` seconds, or `silence` seconds without a sign of life (a line that its listener does not
     call dull by returning False, or 64 KiB read by it or what it started), or when the caller is cancelled, it is
-    ended, with all it started: SIGINT, SIGTERM 10 seconds later, SIGKILL another 10 seconds later, and waited for.
+    ended, with all it started: SIGINT, SIGTERM 10 seconds (`grace`) later, SIGKILL as much later, and waited for.
     `expendable`: if memory runs out, it dies before others.
     """
     token = secrets.token_hex(16)
@@ -135,12 +136,12 @@ async def run(
             session = transport.get_pid() if reason is None else None
         finally:
             try:
-                await surely(child.end())
+                await surely(child.end(_GRACE if grace is None else grace))
             finally:
                 transport.close()
         outcome = child.outcome()
     finally:
-        await surely(_sweep({token}, session))
+        await surely(_sweep({token}, session, grace=1.0 if grace is None else grace))
         await surely(asyncio.to_thread(record.unlink, missing_ok=True))
     if reason is None and outcome.code not in ok:
         reason = "missing" if expendable and outcome.code in {126, 127} else "code"
@@ -233,7 +234,7 @@ class _Child(asyncio.SubprocessProtocol):
             if not self._failed.cancel():
                 self._failed.exception()
 
-    async def end(self) -> None:
+    async def end(self, grace: float) -> None:
         """End it, kindly first, and wait for it.
 
         It alone is asked, not what it started: restic still needs its ssh to take its lock away.
@@ -244,7 +245,7 @@ class _Child(asyncio.SubprocessProtocol):
             for each in (number, signal.SIGCONT):  # one that was stopped hears nothing
                 with suppress(ProcessLookupError):
                     self._transport.send_signal(each)
-            await asyncio.wait({self._exited}, timeout=_GRACE)
+            await asyncio.wait({self._exited}, timeout=grace)
         await self._exited
 
     def outcome(self) -> Outcome:
