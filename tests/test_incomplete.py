@@ -29,7 +29,7 @@ async def test_a_machine_that_knows_nothing_can_tell_them_apart(home: Home) -> N
     half = await home.saved(missing=True)
     [mark] = home.there(tag="pass=incomplete")
     assert f"of={half}" in mark.tags
-    assert await account.marked(home.fakes.world, "near") == {half}
+    assert account.marked(await home.fakes.world.restic.found("near", tags=())) == {half}
     assert not await home.fakes.files.exists(home.fakes.world.settings.folders.data / STACK / ".gardien/incomplete")
 
 
@@ -45,7 +45,7 @@ async def test_what_the_owner_calls_right_counts(home: Home) -> None:
 
     accepted = await home.house.backups.accept(again)
     assert (accepted.good, accepted.why) == (True, None)
-    assert await account.marked(home.fakes.world, "near") == {small}
+    assert account.marked(await home.fakes.world.restic.found("near", tags=())) == {small}
     assert await home.house.backups.accept(again) == accepted, "said twice is said once"
     after = await home.saved()
     assert await home.known(good_only=True) == [whole, again, after]

@@ -220,11 +220,13 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
         await house.runner.recover()
         await house.recover.go_on()
         async with _stopped_at_last(house), serve(house):
-            watching = asyncio.create_task(house.watch.run(), name="watch")
-            keeping = asyncio.create_task(house.door.run(house.feed), name="door")
-            pinging = asyncio.create_task(house.beacon.run(), name="beacon")
-            writing = asyncio.create_task(house.letters.run(), name="letters")
-            planning = asyncio.create_task(house.calendar.run(), name="calendar")
+            tasks = [
+                asyncio.create_task(house.watch.run(), name="watch"),
+                asyncio.create_task(house.door.run(house.feed), name="door"),
+                asyncio.create_task(house.beacon.run(), name="beacon"),
+                asyncio.create_task(house.letters.run(), name="letters"),
+                asyncio.create_task(house.calendar.run(), name="calendar"),
+            ]
             beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
             ending = [asyncio.create_task(each.wait()) for each in (stop, over)]
             systemd.ready(f"gardien {__version__} watches")
@@ -235,11 +237,10 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
                 log.info("stopping: what runs is undone first")
                 if stop.is_set():
                     systemd.stopping()
-                tasks = (planning, watching, keeping, writing, pinging, *ending)
-                for task in tasks:
+                for task in (*tasks, *ending):
                     task.cancel()
                 # Side by side: an application that is paused waits for no task that takes its time to end.
-                await asyncio.gather(house.runner.stop(), *tasks, return_exceptions=True)
+                await asyncio.gather(house.runner.stop(), *tasks, *ending, return_exceptions=True)
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
 

@@ -1,10 +1,25 @@
 """Repositories that many tests share: opening one costs restic most of a second, making one more."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from gardien.adapters.store import SqliteStore
+from gardien.services.ports import Store
 from tests.contracts.grounds import Ground, ready
+from tests.fakes import FakeStore
+
+
+@pytest.fixture(params=["sqlite", "fake"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """gardien's memory: SQLite's, and the one in dictionaries."""
+    if request.param == "fake":
+        yield FakeStore()
+        return
+    opened = await SqliteStore.open(tmp_path / "state.db")
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(scope="session")

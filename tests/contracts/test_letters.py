@@ -1,34 +1,21 @@
 """What every outbox keeps to, and what the real mail server makes of our letters."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gardien.adapters.mailer import SmtpMailer
-from gardien.adapters.store import SqliteStore
 from gardien.errors import MailFailed
 from gardien.model.letter import Letter, Text
 from gardien.model.settings import Folders, Settings
 from gardien.services.ports import Store
 from gardien.words import Words
-from tests.fakes import FakeStore
 from tests.world.smtp import PASSWORD, USER, PostOffice
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXT = Text("gardien: Nextcloud n’est pas là – 🌿", "Bonjour,\nl’été\n.\nfin\n", "<p>l’été</p>")
-
-
-@pytest.fixture(params=["sqlite", "fake"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "fake":
-        yield FakeStore()
-        return
-    opened = await SqliteStore.open(tmp_path / "state.db")
-    yield opened
-    await opened.close()
 
 
 async def test_a_letter_waits_until_it_is_sent(store: Store) -> None:

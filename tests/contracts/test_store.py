@@ -4,7 +4,6 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -21,7 +20,6 @@ from gardien.model.snapshot import Snapshot
 from gardien.services.ports import Store
 from gardien.words import Words
 from tests.contracts.small_disk import small_disk
-from tests.fakes import FakeStore
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 PLAN = Plan(
@@ -39,16 +37,6 @@ PLAN = Plan(
 
 def later(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
-
-
-@pytest.fixture(params=["sqlite", "fake"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "fake":
-        yield FakeStore()
-        return
-    opened = await SqliteStore.open(tmp_path / "state.db")
-    yield opened
-    await opened.close()
 
 
 async def test_a_job_is_what_was_written_down(store: Store) -> None:

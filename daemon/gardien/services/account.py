@@ -4,6 +4,7 @@ the house's. And what says beside an incomplete snapshot that it is none to coun
 
 import json
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from gardien import __version__
 from gardien.errors import GardienError
 from gardien.model.plan import Json
 from gardien.model.settings import SftpTarget, Target
-from gardien.model.snapshot import Snapshot
+from gardien.model.snapshot import Found, Snapshot
 from gardien.model.stack import Stack
-from gardien.services.ports import World
+from gardien.services.ports import Restic, World
 from gardien.services.stacks import Stacks
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,9 @@ HOUSE_FORMAT = 1  # of `.gardien/house.json`
 OF_THE_MACHINE = {"folders", "page", "docker", "programs", "targets"}  # settings that another machine has its own of
 
 
-def tags(stack: str, pass_: str) -> tuple[str, ...]:
-    """What a snapshot of `stack` bears, so that it is found again by plain restic too."""
-    return (f"stack={stack}", f"pass={pass_}")
+def tags(stack: str, pass_: str | None = None) -> tuple[str, ...]:
+    """What a snapshot of `stack` bears, so that it is found again by plain restic too; without `pass_` every one."""
+    return (f"stack={stack}", *([f"pass={pass_}"] if pass_ is not None else []))
 
 
 def owner_files(stack: str) -> tuple[tuple[str, str], ...]:
@@ -90,43 +91,51 @@ async def _target(world: World, name: str, target: Target) -> dict[str, Json]:
     return {"settings": target.model_dump(mode="json"), **texts}
 
 
+async def leave_word(  # noqa: PLR0917
+    world: World, restic: Restic, target: str, folder: Path, account: Mapping[str, Json], tags_: Sequence[str]
+) -> None:
+    """A tiny snapshot, of a file that is there for that long alone in `folder`. Raises a target's errors."""
+    try:
+        await world.files.make_folder(folder, None, 0o700)
+        await world.files.write(folder / f"{folder.name}.json", json.dumps(account, indent=1) + "\n")
+        await restic.save(target, folder, tags=tags_, leave_out=(), parent=None, progress=lambda _: None)
+    finally:
+        await world.files.remove(folder)
+
+
+def _marks(snapshot: Snapshot) -> tuple[str, ...]:
+    return (*tags(snapshot.stack, "incomplete"), f"of={snapshot.id}")
+
+
 async def mark(world: World, snapshot: Snapshot) -> None:
     """Leave beside an incomplete snapshot, in the repository itself, the word that it is. It is no reason to fail.
 
     Its tags: `pass=incomplete` and `of=` the other one's id.
     """
     folder = world.settings.folders.data / snapshot.stack / ".gardien" / "incomplete"
-    account = {"of": snapshot.id, "why": str(snapshot.why), "missed": list(snapshot.missed)}
+    account: dict[str, Json] = {"of": snapshot.id, "why": str(snapshot.why), "missed": list[Json](snapshot.missed)}
     try:
-        await world.files.make_folder(folder, None, 0o700)
-        await world.files.write(folder / "incomplete.json", json.dumps(account, indent=1) + "\n")
-        await world.restic.save(
-            snapshot.target,
-            folder,
-            tags=(*tags(snapshot.stack, "incomplete"), f"of={snapshot.id}"),
-            leave_out=(),
-            parent=None,
-            progress=lambda _: None,
-        )
+        await leave_word(world, world.restic, snapshot.target, folder, account, _marks(snapshot))
     except GardienError:
         log.warning("the incomplete backup %s could not be marked as such", snapshot.id, exc_info=True)
-    finally:
-        await world.files.remove(folder)
 
 
 async def unmark(world: World, snapshot: Snapshot) -> None:
     """Take that word back. Where nothing can be deleted it stays; it is read where nothing else is known, only."""
     try:
-        marks = await world.restic.found(
-            snapshot.target, tags=(*tags(snapshot.stack, "incomplete"), f"of={snapshot.id}")
-        )
+        marks = await world.restic.found(snapshot.target, tags=_marks(snapshot))
         if marks:
             await world.restic.forget(snapshot.target, [each.id for each in marks])
     except GardienError:
         log.warning("%s stays marked as incomplete at its target", snapshot.id, exc_info=True)
 
 
-async def marked(world: World, target: str) -> frozenset[str]:
-    """The ids of the snapshots there that are marked as incomplete."""
-    found = await world.restic.found(target, tags=("pass=incomplete",))
-    return frozenset(tag.removeprefix("of=") for each in found for tag in each.tags if tag.startswith("of="))
+def backups(found: Iterable[Found]) -> list[Found]:
+    """Those of a repository's snapshots that are backups: no first passes, no words beside them."""
+    return [each for each in found if "pass=final" in each.tags]
+
+
+def marked(found: Iterable[Found]) -> frozenset[str]:
+    """The ids of those snapshots that others among `found` mark as incomplete."""
+    tags_ = (tag for each in found if "pass=incomplete" in each.tags for tag in each.tags)
+    return frozenset(tag.removeprefix("of=") for tag in tags_ if tag.startswith("of="))

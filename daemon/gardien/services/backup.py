@@ -50,13 +50,7 @@ class Backups:
         """`target`: None for the first. Raises NotFound, Refused for a stack that does not say what is to be saved of
         it, and for a target that is filled from another one.
         """
-        found = await self._stacks.get(stack)
-        if not found.recipe.kept:
-            raise Refused(
-                N_("{stack} is not backed up: its Compose file does not say what to save"),
-                N_("Write `x-gardien` into it, as docs/stacks.md shows."),
-                stack=stack,
-            )
+        found = await self._stacks.kept(stack)
         place = self._targets.known(target) if target is not None else self._targets.first()
         source = self._world.settings.targets[place].copy_of
         if source is not None:

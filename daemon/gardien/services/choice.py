@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gardien.errors import GardienError, NotFound
 from gardien.model.settings import LocalTarget, Target
 from gardien.model.snapshot import Found, Snapshot
-from gardien.services.account import marked, tags
+from gardien.services.account import backups, marked, tags
 from gardien.services.care import ALL
 from gardien.services.ports import World
 from gardien.services.targets import Targets
@@ -71,8 +71,8 @@ def nearest_first(targets: Mapping[str, Target]) -> list[str]:
 async def look(world: World, targets: Targets, stack: str, target: str, beginning: str) -> Place:
     """Find it at a target: the newest good one, or the one whose id begins so. Raises NotFound, a target's errors."""
     await targets.opened(target, reading=True)
-    listed = await world.restic.found(target, tags=tags(stack, "final"))
-    incomplete = await marked(world, target) if listed else frozenset()
+    found = await world.restic.found(target, tags=tags(stack))
+    listed, incomplete = backups(found), marked(found)
     if beginning:
         matching = [each for each in listed if each.id.startswith(beginning)]
     else:

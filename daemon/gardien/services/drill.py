@@ -55,13 +55,7 @@ class Drills:
 
     async def plan(self, stack: str) -> Plan:
         """Raises NotFound, also where there is no good backup yet; Refused for a stack that is not backed up."""
-        found = await self._stacks.get(stack)
-        if not found.recipe.kept:
-            raise Refused(
-                N_("{stack} is not backed up: its Compose file does not say what to save"),
-                N_("Write `x-gardien` into it, as docs/stacks.md shows."),
-                stack=stack,
-            )
+        found = await self._stacks.kept(stack)
         snapshot = await newest(self._world, stack)
         if snapshot is None:
             raise NotFound(
@@ -308,18 +302,16 @@ class _Drill:
         if not restore.load:
             return
         await self._up(run, stack, restore.first)
-        for load in restore.load:
-            source = stack.dumps / load.input if load.input else None
-            try:
-                await self._world.compose.run_in(stack, load.exec_, load.argv, user=load.user, input_=source)
-            except CommandFailed as error:
-                raise DumpBroken(
-                    N_("the newest backup of {stack} at {target} cannot be restored: its database cannot be loaded"),
-                    _REMEDY,
-                    stack=stack.name,
-                    target=run.text("target"),
-                    detail=error.detail,
-                ) from error
+        try:
+            await recipes.load(self._world, stack)
+        except CommandFailed as error:
+            raise DumpBroken(
+                N_("the newest backup of {stack} at {target} cannot be restored: its database cannot be loaded"),
+                _REMEDY,
+                stack=stack.name,
+                target=run.text("target"),
+                detail=error.detail,
+            ) from error
         await run.remember(dumps=[load.input for load in restore.load if load.input])
 
     async def _unload(self, run: Run) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -83,10 +82,6 @@ class Letters:
         """Send a letter that says that letters arrive, at once. Raises MailFailed."""
         now = self._world.clock()
         await self._world.mailer.send(Letter(0, self._message(), self._writer.news(News(), now), now, 0, now))
-
-    async def waiting(self) -> Sequence[Letter]:
-        """What is written and not sent yet."""
-        return await self._world.store.letters(waiting=True)
 
     def _message(self, name: str | None = None) -> str:
         """A Message-ID; with a `name` always the same one for this machine."""

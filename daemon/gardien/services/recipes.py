@@ -33,6 +33,13 @@ async def carry_out(world: World, stack: Stack, actions: Sequence[Action]) -> li
     return told
 
 
+async def load(world: World, stack: Stack) -> None:
+    """Load the databases of a copy whose first services are up. Raises what a command in a service raises."""
+    for each in stack.manifest.restore.load:
+        source = stack.dumps / each.input if each.input else None
+        await world.compose.run_in(stack, each.exec_, each.argv, user=each.user, input_=source)
+
+
 async def _carry_out(world: World, stack: Stack, action: Action) -> None:
     if action.exec_ is not None:
         await world.compose.run_in(stack, action.exec_, action.argv, user=action.user, timeout=action.timeout)

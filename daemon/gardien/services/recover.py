@@ -29,7 +29,7 @@ from gardien.rules import names
 from gardien.rules.env import write_env
 from gardien.rules.reach import address_of
 from gardien.services import succession
-from gardien.services.account import HOUSE_FORMAT
+from gardien.services.account import HOUSE_FORMAT, backups, marked
 from gardien.services.care import ALL, repository_note
 from gardien.services.kit import Kits
 from gardien.services.ports import Restic, World
@@ -178,14 +178,7 @@ class Recover:
                     detail=error.detail,
                 ) from error
             found = await restic.found(kit.target, tags=())
-            spoilt = frozenset(
-                tag.removeprefix("of=")
-                for each in found
-                if "pass=incomplete" in each.tags
-                for tag in each.tags
-                if tag.startswith("of=")
-            )
-            yield _There(kit, target, restic, repository, _by_stack(found, spoilt))
+            yield _There(kit, target, restic, repository, _by_stack(found))
         finally:
             await world.files.remove(room)
 
@@ -407,16 +400,16 @@ def _files(kit: Kit) -> dict[str, str | None]:
     return {"passphrase": kit.passphrase + "\n", "login": login, "key": kit.key, "ca": kit.ca}
 
 
-def _by_stack(found: Sequence[Found], spoilt: frozenset[str]) -> dict[str, tuple[Found, ...]]:
-    """Newest first; without a stack that has none to count on."""
+def _by_stack(found: Sequence[Found]) -> dict[str, tuple[Found, ...]]:
+    """The good ones, newest first; without a stack that has none to count on."""
+    spoilt = marked(found)
     stacks: dict[str, list[Found]] = {}
-    for each in found:
+    for each in backups(found):
         for tag in each.tags:
             name = tag.removeprefix("stack=")
-            if tag.startswith("stack=") and re.fullmatch(NAME, name) and "pass=final" in each.tags and each.paths:
+            if tag.startswith("stack=") and re.fullmatch(NAME, name) and each.paths and each.id not in spoilt:
                 stacks.setdefault(name, []).append(each)
-    good = {name: tuple(each for each in every if each.id not in spoilt) for name, every in stacks.items()}
-    return {name: every for name, every in good.items() if every}
+    return {name: tuple(every) for name, every in stacks.items()}
 
 
 def _fields(settings: Mapping[str, Any], machine: str, language: str) -> dict[str, Json]:

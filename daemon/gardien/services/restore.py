@@ -367,9 +367,7 @@ class _Restore:
         if not stack.manifest.restore.load:
             return
         await self._world.compose.up(stack, stack.manifest.restore.first)
-        for load in stack.manifest.restore.load:
-            source = stack.dumps / load.input if load.input else None
-            await self._world.compose.run_in(stack, load.exec_, load.argv, user=load.user, input_=source)
+        await recipes.load(self._world, stack)
 
     async def _down_new(self, run: Run) -> None:
         stack = await self._new(run)

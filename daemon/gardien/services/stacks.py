@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from gardien.errors import GardienError, NotFound
+from gardien.errors import GardienError, NotFound, Refused
 from gardien.model.health import Container
 from gardien.model.stack import Chosen, Recipe, Stack, Wanted
 from gardien.rules import drift, given
@@ -53,6 +53,17 @@ class Stacks:
                 stack=name,
             )
         return await self.build(await self._running(name), chosen)
+
+    async def kept(self, name: str) -> Stack:
+        """One that is backed up. Raises NotFound, Refused."""
+        found = await self.get(name)
+        if not found.recipe.kept:
+            raise Refused(
+                N_("{stack} is not backed up: its Compose file does not say what to save"),
+                N_("Write `x-gardien` into it, as docs/stacks.md shows."),
+                stack=name,
+            )
+        return found
 
     async def door(self) -> Stack | None:
         """The stack that is the house's door; None while there is none. A stack that cannot be read is not it."""

@@ -16,10 +16,10 @@ async def take_stock(world: World, target: str) -> int:
     """Remember every backup that lies there, if none is known. Returns how many. Raises what `Restic.found` does."""
     if await world.store.snapshots(target=target, most=1):
         return 0
-    found = await world.restic.found(target, tags=("pass=final",))
-    marked = await account.marked(world, target)
+    found = await world.restic.found(target, tags=())
+    marked = account.marked(found)
     now, known = world.clock(), 0
-    for each in found:
+    for each in account.backups(found):
         stack = _stack(each)
         if stack is not None and each.taken <= now:
             await world.store.add_snapshot(remembered(each, stack, target, incomplete=each.id in marked))

@@ -1,9 +1,9 @@
 """Which machine saves to a repository: a machine that takes over says so in it, and the one before it stands down."""
 
-import json
 import secrets
 
 from gardien.errors import Refused
+from gardien.services.account import leave_word
 from gardien.services.ports import Restic, World
 from gardien.words import N_
 
@@ -31,16 +31,8 @@ async def take(world: World, target: str, restic: Restic | None = None) -> None:
     `restic`: one that reaches it already, where this machine's own does not yet.
     """
     ours = await machine_id(world)
-    folder = world.settings.folders.state / TAG
-    try:
-        await world.files.make_folder(folder, None, 0o700)
-        account = {"by": ours, "at": world.clock().isoformat()}
-        await world.files.write(folder / f"{TAG}.json", json.dumps(account) + "\n")
-        await (restic or world.restic).save(
-            target, folder, tags=(TAG, f"by={ours}"), leave_out=(), parent=None, progress=lambda _: None
-        )
-    finally:
-        await world.files.remove(folder)
+    folder, account = world.settings.folders.state / TAG, {"by": ours, "at": world.clock().isoformat()}
+    await leave_word(world, restic or world.restic, target, folder, account, (TAG, f"by={ours}"))
     await world.store.unnote(stood_down_note(target))
 
 
