@@ -12,7 +12,7 @@ from gardien.adapters import restic_browse, restic_keys
 from gardien.adapters.process import Ended
 from gardien.adapters.restic_args import check_args, copy_args, found_args, restore_args, save_args
 from gardien.adapters.restic_call import Calls
-from gardien.adapters.restic_errors import keeps, nothing
+from gardien.adapters.restic_errors import KEEPS, keeps, nothing
 from gardien.adapters.restic_folder import dress, guard
 from gardien.adapters.restic_gate import Gate
 from gardien.adapters.restic_likeness import compared
@@ -24,7 +24,6 @@ from gardien.model.snapshot import Checked, Found, Likeness, Saved
 from gardien.words import N_
 
 OLDEST = (0, 17)
-_KEEPS = "unable to remove"  # what it says of a host that lets nothing be deleted; 0.18 calls that a success
 
 
 class ResticCli:
@@ -255,20 +254,9 @@ class ResticCli:
         await self._calls.asked(target, ["ls", "--no-lock", "--", snapshot, folder], on_line=look, snapshot=snapshot)
         if not top:
             raise nothing(target)
-        gauge = Gauge(progress)
-        summary: dict[str, Any] = {}
-
-        def listen(line: str) -> bool:
-            message = message_of(line)
-            if message.get("message_type") == "summary":
-                summary.update(message)
-            return gauge.restoring(message)
-
-        outcome = await self._calls.asked(
-            target, restore_args(snapshot, folder, to), on_line=listen, patient=True, snapshot=snapshot, to=to
+        await restic_browse.restored(
+            self._calls, target, restore_args(snapshot, folder, to), snapshot=snapshot, to=to, progress=progress
         )
-        if not summary.get("total_files"):
-            raise nothing(target, outcome.detail)
         await asyncio.to_thread(dress, to, top)
 
     async def forget(self, target: str, snapshots: Sequence[str]) -> None:
@@ -277,7 +265,7 @@ class ResticCli:
         if not snapshots:
             return
         outcome = await self._calls.asked(target, ["forget", "--", *snapshots], ok=(0, 3))
-        if _KEEPS in outcome.stderr:
+        if KEEPS in outcome.stderr:
             raise keeps(target, outcome.detail)
 
     async def copy(
@@ -342,7 +330,7 @@ class ResticCli:
         outcome = await self._calls.asked(
             target, ["prune"], on_line=bars.line, patient=True, json=False, kib_per_second=kib_per_second
         )
-        if _KEEPS in outcome.stderr:
+        if KEEPS in outcome.stderr:
             raise keeps(target, outcome.detail)
         bars.end()
 

@@ -58,6 +58,17 @@ async def bring_back_part(
 ) -> None:
     """Restore `name`, which lies under `folder` in the snapshot, into `to`, without the paths in `leave_out`."""
     await asyncio.to_thread(guard, to)
+    args = ["restore", "--target", str(to), "--overwrite", "always", "--verify"]
+    for pattern in part_patterns(name, leave_out):
+        args += ["--exclude", pattern]
+    args += ["--", f"{snapshot}:{folder}"]
+    await restored(calls, target, args, snapshot=snapshot, to=to, progress=progress)
+
+
+async def restored(
+    calls: Calls, target: str, args: Sequence[str], *, snapshot: str, to: Path, progress: OnProgress
+) -> None:
+    """Run a restore into `to` to its end. Raises Damaged if nothing came back, and a target's errors."""
     gauge, summary = Gauge(progress), dict[str, Any]()
 
     def listen(line: str) -> bool:
@@ -66,12 +77,7 @@ async def bring_back_part(
             summary.update(message)
         return gauge.restoring(message)
 
-    args = ["restore", "--target", str(to), "--overwrite", "always", "--verify"]
-    for pattern in part_patterns(name, leave_out):
-        args += ["--exclude", pattern]
-    outcome = await calls.asked(
-        target, [*args, "--", f"{snapshot}:{folder}"], on_line=listen, patient=True, snapshot=snapshot, to=to
-    )
+    outcome = await calls.asked(target, args, on_line=listen, patient=True, snapshot=snapshot, to=to)
     if not summary.get("total_files"):
         raise nothing(target, outcome.detail)
 

@@ -69,6 +69,9 @@ def nothing(target: str, detail: str = "") -> Damaged:
     )
 
 
+KEEPS = "unable to remove"  # what restic says of a host that lets nothing be deleted; 0.18 calls that a success
+
+
 def keeps(target: str, detail: str = "") -> Refused:
     """The error for a host that does not let us delete."""
     return Refused(

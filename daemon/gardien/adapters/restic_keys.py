@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gardien.adapters.process import Ended
 from gardien.adapters.restic_call import Calls
-from gardien.adapters.restic_errors import keeps
+from gardien.adapters.restic_errors import KEEPS, keeps
 from gardien.adapters.surely import surely
 from gardien.errors import NotFound, WrongPassphrase
 from gardien.words import N_
@@ -19,7 +19,6 @@ from gardien.words import N_
 _SAMPLE = 16 << 20  # bytes
 _SAMPLE_FOR = 4.0  # seconds
 _LOOK = 0.05
-_KEPT = r"unable to remove"
 
 
 async def opens(calls: Calls, target: str, passphrase: Path) -> bool:
@@ -50,7 +49,7 @@ async def drop(calls: Calls, target: str, passphrase: Path) -> None:
     outcome = await calls.asked(target, ["key", "list", "--password-file", str(passphrase)])
     ids = [str(each["id"]) for each in json.loads(outcome.stdout) if each["current"]]
     outcome = await calls.asked(target, ["key", "remove", "--", *ids], json=False)
-    if _KEPT in outcome.stderr:
+    if KEEPS in outcome.stderr:
         raise keeps(target, outcome.detail)
 
 

@@ -8,6 +8,7 @@ from gardien.words import N_
 
 MARK = ".gardien-disk"
 NOTE = "data-disk"
+HEADROOM = 64 * 1024 * 1024  # bytes a disk must have left after something came back
 
 
 async def look(world: World) -> bool:
@@ -47,3 +48,8 @@ async def require(world: World, *, new_disk: bool = False) -> None:
         await world.files.make_folder(folder, None, 0o711)
         await world.files.write(folder / MARK, mark + "\n")
     await world.store.note(NOTE, mark)
+
+
+def gigabytes(size: int) -> float:
+    """Of so many bytes, as a sentence says them."""
+    return round(size / 1e9, 1)

@@ -21,8 +21,6 @@ from gardien.words import N_, Words
 
 log = logging.getLogger(__name__)
 
-HEADROOM = 64 * 1024 * 1024  # bytes a disk must have left
-
 
 class PutBacks:
     """Puts parts of backups back."""
@@ -109,14 +107,14 @@ class _PutBack:
         await self._targets.opened(run.text("target"), reading=True)
         size = int(run.text("bytes"))
         free = (await world.host.disk(home)).free
-        if free < size + HEADROOM:
+        if free < size + disk.HEADROOM:
             raise NoSpace(
                 N_("this needs {needed} GB on {folder}, and {free} GB are free: {missing} GB are missing"),
                 N_("Make room or use a bigger disk. Nothing was touched."),
                 folder=str(world.settings.folders.data),
-                needed=_gb(size + HEADROOM),
-                free=_gb(free),
-                missing=_gb(size + HEADROOM - free),
+                needed=disk.gigabytes(size + disk.HEADROOM),
+                free=disk.gigabytes(free),
+                missing=disk.gigabytes(size + disk.HEADROOM - free),
             )
         place = await world.beneath.look(home, _parts(run))
         await run.remember(there=place.there, missing=place.missing)
@@ -231,7 +229,3 @@ def _lists(run: Run, fact: str) -> Sequence[list[str]]:
     found = run.facts[fact]
     assert isinstance(found, list)
     return [[str(part) for part in each] for each in found if isinstance(each, list)]
-
-
-def _gb(size: int) -> float:
-    return round(size / 1e9, 1)

@@ -24,7 +24,6 @@ from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.words import N_
 
-HEADROOM = 64 * 1024 * 1024  # bytes a disk must have left after a restore
 BLOCK = 4096  # bytes that a file takes beyond its own, at most
 SPARE_NODES = 1000  # files that a disk must have room for after a restore
 
@@ -192,7 +191,7 @@ class _Restore:
         world, name, folder = self._world, run.plan.subject, self._world.settings.folders.data
         files, size = int(run.text("count")), int(run.text("size"))
         room, home = await world.host.disk(folder), self._stacks.home(name)
-        needed = size + files * BLOCK + HEADROOM
+        needed = size + files * BLOCK + disk.HEADROOM
         given = (0, 0)
         if room.free < needed and await world.files.exists(home):
             given = await world.files.measure(home)
@@ -205,9 +204,9 @@ class _Restore:
                 _FITS if fits else N_("Make room or use a bigger disk. Nothing was touched."),
                 stack=name,
                 folder=str(folder),
-                needed=_gb(needed),
-                free=_gb(room.free),
-                missing=max(0.1, _gb(needed - room.free)),
+                needed=disk.gigabytes(needed),
+                free=disk.gigabytes(room.free),
+                missing=max(0.1, disk.gigabytes(needed - room.free)),
             )
         if room.nodes is not None and room.nodes + given[0] < files + SPARE_NODES:
             raise NoSpace(
@@ -414,7 +413,3 @@ def _pairs(run: Run, fact: str) -> list[tuple[str, str]]:
 def _before(path: Path, run: Run) -> Path:
     """Where an owner's file waits while the restored one is on trial."""
     return path.with_name(f"{path.name}.before-{run.job}")
-
-
-def _gb(size: int) -> float:
-    return round(size / 1e9, 1)
