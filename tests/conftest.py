@@ -9,6 +9,7 @@ import pytest
 from gardien.rules.env import write_env
 from tests.world.box import Box, box, free_port
 from tests.world.rest import RestHost
+from tests.world.restic import PLAIN
 from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 from tests.world.six import PAGE, add_all, visitor_of
@@ -113,9 +114,11 @@ def six() -> Iterator[Box]:
                 "sftp": sftp_target(sftp),
                 "s3": s3_target(made, "s3", s3),
                 "rest": rest_target(made, "rest", rest),
+                "disk": {"kind": "local", "folder": str(room / "disk")},
                 "copy": {**sftp_target(sftp, "copies"), "copy_of": "host"},
             }
             made.settings["page"]["published_as"] = PAGE
+            made.settings["programs"]["restic"] = PLAIN  # all of it as people have it
             made.save_settings()
             made.start()
             for target in made.settings["targets"]:

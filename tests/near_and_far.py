@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import sftp_target
-from tests.world.box import RESTIC, Box, box, until
+from tests.world.box import Box, box, until
 from tests.world.notes import add, lay_out
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 STACK = "notes"

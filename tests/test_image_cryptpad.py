@@ -25,7 +25,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 from ruamel.yaml import YAML
 
-from tests.world.box import IMAGES, RESTIC, docker, free_port
+from tests.world.box import IMAGES, docker, free_port
+from tests.world.restic import RESTIC
 
 SHIPPED = Path(__file__).parents[1] / "compose/cryptpad"
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(SHIPPED / "compose.yaml")

@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.world.box import IMAGES, RESTIC, docker, free_port
+from tests.world.box import IMAGES, docker, free_port
 from tests.world.caller import Browser, Refused
+from tests.world.restic import RESTIC
 
 SHIPPED = Path(__file__).parents[1] / "compose/jitsi"
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(SHIPPED / "compose.yaml")

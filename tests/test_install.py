@@ -16,7 +16,8 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from tests.world.box import RESTIC, docker, free_port
+from tests.world.box import docker, free_port
+from tests.world.restic import PLAIN
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "install.sh"
@@ -126,7 +127,7 @@ def test_a_trial_from_first_to_last(place: Place) -> None:
     source = tree(checkout)
     # The machine's own restic, as test.sh got it by `install.sh --tools`: one download less.
     place.prefix.joinpath("bin").mkdir(parents=True)
-    place.prefix.joinpath("bin", "restic").symlink_to(RESTIC)
+    place.prefix.joinpath("bin", "restic").symlink_to(PLAIN)
 
     first = place.install("--demo")
     assert first.returncode == 0, first.stdout + first.stderr

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from tests.faults.houses import STACK, settle
-from tests.world.box import RESTIC, Box, box
+from tests.world.box import Box, box
 from tests.world.notes import compose_file
 from tests.world.plug import MOMENTS, die_at, leases, locks
 from tests.world.practice import Entry, differences, fill, rows, tree
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 STEPS = ("look", "fetch", "verify", "images", "stop", "swap", "load", "start", "gate", "settle")

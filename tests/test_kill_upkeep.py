@@ -82,11 +82,11 @@ def test_row_02_killed_at_any_moment(pair: Pair, seed: int, whole_machine: bool,
     """An exclusive lock is left, in the midst of deleting: the next run takes it away, and does what was not done."""
     box, dice = pair.box, random.Random(f"{seed} {kind}")
     killed = 0
-    for _ in range(3):  # restic may be quicker than we are
+    for _ in range(10):  # restic may be quicker than we are
         number = begin(pair, kind)
         while not (victims := at_work(pair, kind)) and not over(pair, number):
             time.sleep(0.01)
-        time.sleep(dice.uniform(0, 0.6))
+        time.sleep(dice.uniform(0, 0.2))
         if whole_machine:
             victims = commands(box)
             box.stop(signal.SIGKILL)

@@ -21,6 +21,7 @@ from tests.world.box import Box, box, until
 from tests.world.line import Line
 from tests.world.notes import add, compose_file, lay_out
 from tests.world.plug import journal, locks, plain_restic
+from tests.world.restic import PLAIN
 from tests.world.sftp import SftpHost
 
 FRESH = 2_000_000  # bytes that come in after the first pass, and do not compress
@@ -75,6 +76,8 @@ def notes() -> Iterator[Notes]:
         Line(host.port) as line,
         box({**sftp_target(host), "port": line.port}) as machine,
     ):
+        machine.settings["programs"]["restic"] = PLAIN  # how long people wait is what is looked at
+        machine.save_settings()
         machine.start()
         machine.gardien("target", "init", "host")
         lay_out(machine, text=compose_file().replace(PAUSE, BUSY).replace(DUMP, TRIED))

@@ -16,8 +16,9 @@ import pytest
 from gardien.rules.openssh import fingerprint
 from tests.test_cli import Person
 from tests.world import notes
-from tests.world.box import RESTIC, Box, box, until
+from tests.world.box import Box, box, until
 from tests.world.rest import RestHost
+from tests.world.restic import RESTIC
 from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.test_btrfs import btrfs
-from tests.world.box import RESTIC, Box, box, free_port
+from tests.world.box import Box, box, free_port
 from tests.world.plug import journal
+from tests.world.restic import PLAIN
 
 CHANGED = 4  # MiB of the database that are new before each backup that is to show what the line costs
 SLOW = 512  # KiB/s
@@ -120,10 +121,11 @@ class Practice:
 def practice(mebibytes: int, files: int, disk: Path | None = None) -> Iterator[Practice]:
     """`disk`: where its data lies, if not beside the rest."""
     with box() as machine:
+        machine.settings["programs"]["restic"] = PLAIN
         if disk is not None:
             machine.settings["folders"]["data"] = str(disk)
-            machine.save_settings()
             machine.data.symlink_to(disk)
+        machine.save_settings()
         port = free_port()
         machine.start()
         machine.gardien("target", "init", "host")
@@ -150,7 +152,7 @@ class Bare:
     def __call__(self, *argv: str) -> None:
         fixed = ["--repo", str(self.room / "repository"), "--password-file", str(self.room / "passphrase")]
         cache = ["--cache-dir", str(self.room / "cache"), "--quiet"]
-        subprocess.run([RESTIC, *fixed, *cache, *argv], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([PLAIN, *fixed, *cache, *argv], check=True, stdout=subprocess.DEVNULL)
 
     def end(self) -> None:
         shutil.rmtree(self.room)

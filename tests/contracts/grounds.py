@@ -27,8 +27,8 @@ from gardien.model.snapshot import Saved
 from gardien.rules.env import write_env
 from gardien.services.ports import Files, Restic
 from tests.fakes import FakeClock, FakeFiles, FakeRestic, Leaf
-from tests.world.box import RESTIC
 from tests.world.rest import RestHost
+from tests.world.restic import RESTIC
 from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 

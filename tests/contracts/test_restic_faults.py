@@ -37,7 +37,7 @@ from gardien.model.snapshot import Saved
 from tests.contracts.grounds import Ground, at, ground, sftp_target
 from tests.contracts.small_disk import small_disk
 from tests.contracts.test_restic import worded
-from tests.world.box import RESTIC
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 

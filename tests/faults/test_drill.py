@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.houses import STACK, House, house
-from tests.world.box import RESTIC, docker, until
+from tests.world.box import docker, until
 from tests.world.notes import NEEDS
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 from tests.world.trial import inside, left, lying_restic, untouched, visits, volumes
 

@@ -13,9 +13,10 @@ import pytest
 from gardien.rules import kit as text
 from tests.conftest import sftp_target
 from tests.faults.houses import refused
-from tests.world.box import RESTIC, Box, box, until
+from tests.world.box import Box, box, until
 from tests.world.notes import add, lay_out
 from tests.world.plug import MOMENTS, leases
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 

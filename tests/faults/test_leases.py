@@ -7,8 +7,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.houses import STACK, House
-from tests.world.box import RESTIC
 from tests.world.plug import die_at, leases
+from tests.world.restic import RESTIC
 
 
 def test_row_17_killed_while_the_application_is_paused(home: House) -> None:

@@ -16,7 +16,8 @@ from gardien.errors import RepositoryLocked
 from tests.contracts.grounds import ground
 from tests.contracts.test_restic import worded
 from tests.faults.houses import STACK, House
-from tests.world.box import RESTIC, until
+from tests.world.box import until
+from tests.world.restic import RESTIC
 
 
 @pytest.mark.parametrize("seed", range(2))

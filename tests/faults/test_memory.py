@@ -21,7 +21,8 @@ from gardien.model.settings import Programs
 from tests.contracts.grounds import Ground, ground
 from tests.contracts.test_restic import worded
 from tests.faults.houses import STACK, is_open, refused, settle
-from tests.world.box import RESTIC, box
+from tests.world.box import box
+from tests.world.restic import PLAIN
 
 DATABASE = 150  # MB; more than restic has: by size alone it would be the first to die
 
@@ -68,7 +69,7 @@ def confined(room: Path, group: Path, *, lean: bool = True) -> str:
     """A restic that lives in there; `lean`: also when it does with little."""
     script = room / "restic"
     unless = "" if lean else '[ "$GOGC" = 20 ] || '
-    script.write_text(f'#!/bin/sh\n{unless}echo $$ > {group}/cgroup.procs\nexec {RESTIC} "$@"\n')
+    script.write_text(f'#!/bin/sh\n{unless}echo $$ > {group}/cgroup.procs\nexec {PLAIN} "$@"\n')
     script.chmod(0o755)
     return str(script)
 

@@ -16,8 +16,9 @@ import pytest
 from gardien.rules.env import write_env
 from tests.contracts.small_disk import small_disk
 from tests.faults.houses import STACK, House, house, is_open, refused
-from tests.world.box import RESTIC, Box, box
+from tests.world.box import Box, box
 from tests.world.rest import RestHost
+from tests.world.restic import RESTIC
 from tests.world.s3 import S3Host
 from tests.world.sftp import SftpHost
 

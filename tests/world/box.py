@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from gardien.errors import GardienError
 from gardien.faces.call import Daemon
 from tests.world import command
+from tests.world.restic import RESTIC
 
 IMAGES = {
     "NEXTCLOUD_IMAGE": "gardien-test/nextcloud:34.0.3-apache",
@@ -35,7 +36,6 @@ IMAGES = {
     "LIMESURVEY_IMAGE": "gardien-test/limesurvey:6.17.15-260811-apache",
     "COLLABORA_IMAGE": "gardien-test/collabora:26.04.2.1.1",
 }
-RESTIC = os.environ.get("GARDIEN_TEST_RESTIC") or shutil.which("restic", path="/opt/gardien/bin:/usr/bin") or "restic"
 
 
 def free_port() -> int:

@@ -8,7 +8,8 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
-from tests.world.box import RESTIC, Box
+from tests.world.box import Box
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 # Where a step can die: journalled but not yet done; done but not yet journalled. The second is the harder one.

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.world.box import RESTIC, Box
+from tests.world.box import Box
+from tests.world.restic import RESTIC
 
 
 def follow(box: Box, page: Path, stack: str, passphrase: Path) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import shutil
 import socket
 import subprocess
@@ -10,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Self
 
+from tests.world.restic import CACHE
 from tests.world.sftp import free_port
 from tests.world.tls import certificate
 
-_TOOLS = Path(os.environ.get("GARDIEN_TEST_CACHE") or Path.home() / ".cache" / "gardien-tests") / "tools" / "bin"
-SERVER = shutil.which("restic-rest-server", path=f"{_TOOLS}:/usr/bin") or "restic-rest-server"
+SERVER = shutil.which("restic-rest-server", path=f"{CACHE}/tools/bin:/usr/bin") or "restic-rest-server"
 
 
 class RestHost:
