@@ -207,6 +207,8 @@ STORM = "Stat(<config/>) returned error, retrying after 1.2s: "
         (f"{STORM}The Access Key Id you provided does not exist in our records.", True),
         (f"{STORM}dial tcp 127.0.0.1:1: connect: connection refused", False),
         (f"{STORM}unexpected HTTP response (503): 503 Service Unavailable", False),
+        (f"{STORM}unexpected HTTP response (403): 403 Forbidden", True),
+        ("Save(<data/bd>) returned error, retrying after 1s: OpenFile x/data/bd/bd-restic-temp-0558403: lost", False),
         ("Access Denied", False),
     ],
 )

@@ -249,14 +249,14 @@ _FULL = (
     r"|no space (left )?on filesystem|insufficient storage|storage (is )?full"
     r"|reached its minimum free drive threshold"
 )
-_ACCESS = (
-    r"(401|403)[): ]|Access ?Denied|(Access Key Id|request signature) .{0,40}(you provided|we calculated)"
+_ACCESS = (  # a number stands alone: the names of what restic stores end in any digits
+    r"(?<![\w.-])(401|403)[): ]|Access ?Denied|(Access Key Id|request signature) .{0,40}(you provided|we calculated)"
     r"|InvalidAccessKeyId|SignatureDoesNotMatch"
 )
 _TLS = r"x509:|tls: failed|certificate (is not|has expired)|server gave HTTP response to HTTPS client"
 _NO_BUCKET = r"bucket does not exist"
 _LASTING = f"{_FULL}|{_ACCESS}|{_TLS}|{_NO_BUCKET}"
-_KEPT = r"Remove\(<(snapshot|data|index|key)/\w+>\).*(403|Access ?Denied|permission denied|Operation not permitted)"
+_KEPT = r"Remove\(<(snapshot|data|index|key)/\w+>\).*(\b403\b|Access ?Denied|permission denied|Operation not permitted)"
 _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (r"wrong password or no key found", _PASSPHRASE),
     (_NO_BUCKET, _MISSING),
