@@ -601,6 +601,22 @@ ensure_engine() {
   fi
 }
 
+ensure_smart() { # the disks are asked how they are, once a day, by a unit of its own
+  local each changed=0
+  has smartctl || packages smartmontools
+  for each in gardien-smart.service gardien-smart.timer; do
+    cmp -s "$SOURCE/systemd/$each" "${UNIT%/*}/$each" && continue
+    if step make_unit "${UNIT%/*}/$each"; then
+      write "${UNIT%/*}/$each" 0644 <"$SOURCE/systemd/$each"
+      changed=1
+    fi
+  done
+  if ((changed)); then
+    quiet systemctl daemon-reload
+    quiet systemctl enable --now gardien-smart.timer
+  fi
+}
+
 unit_text() { sed -e "s#^ReadWritePaths=.*#& -$DATA#" "$SOURCE/systemd/gardien.service"; }
 
 daemon_answers() { gardien status --json >>"$LOG" 2>&1 </dev/null; }
@@ -608,6 +624,7 @@ daemon_answers() { gardien status --json >>"$LOG" 2>&1 </dev/null; }
 ensure_daemon() {
   local pid
   if with_systemd; then
+    ensure_smart
     if [[ $(cat "$UNIT" 2>/dev/null) != "$(unit_text)" ]]; then
       if step make_unit "$UNIT"; then
         unit_text | write "$UNIT" 0644
@@ -697,7 +714,8 @@ uninstall() {
   local pid each
   if [[ -e $UNIT ]] && with_systemd && step stop_daemon; then
     quiet systemctl disable --now gardien.service
-    quiet rm -f "$UNIT"
+    systemctl disable --now gardien-smart.timer >>"$LOG" 2>&1 || true
+    quiet rm -f "$UNIT" "${UNIT%/*}/gardien-smart.service" "${UNIT%/*}/gardien-smart.timer"
     quiet systemctl daemon-reload
   fi
   pid=$(ours "$RUN/gardien.pid" "$SETTINGS" || true)

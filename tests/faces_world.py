@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from gardien.adapters.store import SqliteStore
 from gardien.errors import BadInput, NoSpace, NotFound, Refused
@@ -16,12 +17,14 @@ from gardien.model.operator import Operator, country_name
 from gardien.model.overview import JobView, Overview, PlaceView, StackView
 from gardien.model.plan import Json, Kind, Plan, Step
 from gardien.model.proof import Proof, Trials
+from gardien.model.reading import Forecast, Point, Reading
 from gardien.model.settings import Folders, Page, Settings
 from gardien.model.setup import Access
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Chosen, Recipe, Stack
 from gardien.model.target import Care, TargetView
 from gardien.rules.kinds import check_settings
+from gardien.services.alerts import Alerts
 from gardien.services.feed import Feed
 from gardien.services.house import House
 from gardien.services.people import People
@@ -151,6 +154,9 @@ class World:
     stacks: list[StackView] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)  # the newest of each
+    points: dict[tuple[str, str], list[Point]] = field(default_factory=dict)  # what they were
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
     targets: list[TargetView] = field(default_factory=list)  # none until one is added
@@ -171,6 +177,7 @@ class World:
         self.house = House(
             settings=self.settings,
             store=self.store,
+            alerts=Alerts(SimpleNamespace(store=self.store, clock=lambda: self.now), self.feed),  # type: ignore[arg-type]
             runner=Runner(self),  # type: ignore[arg-type]
             stacks=Stacks(self),  # type: ignore[arg-type]
             life=Life(self),  # type: ignore[arg-type]
@@ -180,6 +187,7 @@ class World:
             upkeep=Upkeep(self),  # type: ignore[arg-type]
             backups=Backups(self),  # type: ignore[arg-type]
             restores=Restores(self),  # type: ignore[arg-type]
+            reports=nobody,  # type: ignore[arg-type]
             watch=nobody,  # type: ignore[arg-type]
             kits=nobody,  # type: ignore[arg-type]
             recover=nobody,  # type: ignore[arg-type]
@@ -190,6 +198,8 @@ class World:
             drills=Drills(self),  # type: ignore[arg-type]
             beacon=nobody,  # type: ignore[arg-type]
             letters=nobody,  # type: ignore[arg-type]
+            readings=Readings(self),  # type: ignore[arg-type]
+            witness=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
         )
@@ -628,7 +638,20 @@ class Overviews:
             jobs=tuple(JobView(job, world.progress.get(job.id)) for job in reversed(newest) if not job.over),
             recent=tuple(job for job in newest if job.over),
             alerts=tuple(world.alerts),
+            readings=tuple(world.readings),
+            forecasts=world.forecasts,
         )
+
+
+class Readings:
+    """What was measured, as the test set it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def history(self, what: str, subject: str, days: int) -> list[Point]:
+        since = self._world.now - timedelta(days=days)
+        return [each for each in self._world.points.get((what, subject), []) if each.at >= since]
 
 
 @asynccontextmanager

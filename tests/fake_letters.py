@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gardien.errors import MailFailed
 from gardien.model.health import Alert
-from gardien.model.letter import Letter, Text, Told
+from gardien.model.letter import Draft, Letter, Told, Way
 from gardien.words import Words
 
 
@@ -17,13 +17,20 @@ class FakeOutbox:
 
     def __init__(self) -> None:
         self._letters: list[Letter] = []
+        self._count = 0
+        self._instead_of: dict[str, str] = {}
         self._told: dict[int, datetime] = {}
         self._over: dict[int, datetime] = {}
 
-    async def post(self, message: str, text: Text, now: datetime, told: Sequence[int], over: Sequence[int]) -> None:
-        if any(each.message == message for each in self._letters):
-            return
-        self._letters.append(Letter(len(self._letters) + 1, message, text, now, 0, now))
+    async def post(
+        self, drafts: Sequence[Draft], now: datetime, told: Sequence[int] = (), over: Sequence[int] = ()
+    ) -> None:
+        for each in drafts:
+            if all(letter.message != each.message for letter in self._letters):
+                self._count += 1
+                self._letters.append(Letter(self._count, each.message, each.text, now, 0, each.due, way=each.way))
+                if each.instead_of is not None:
+                    self._instead_of[each.message] = each.instead_of
         self._told |= dict.fromkeys(told, now)
         self._over |= dict.fromkeys(over, now)
 
@@ -31,14 +38,17 @@ class FakeOutbox:
         return [
             Told(alert, self._told.get(alert.id), self._over.get(alert.id))
             for alert in reversed(self._alerts)
-            if alert.closed is None or alert.closed > since or (alert.id in self._told and alert.id not in self._over)
+            if alert.closed is None
+            or alert.closed > since
+            or ((alert.id in self._told or alert.known is not None) and alert.id not in self._over)
         ]
 
-    async def letters(self, *, waiting: bool = False, most: int = 100) -> list[Letter]:
+    async def letters(self, *, waiting: bool = False, way: Way | None = None, most: int = 100) -> list[Letter]:
+        found = [each for each in self._letters if way in (None, each.way)]
         if waiting:
-            found = [each for each in self._letters if each.sent is None and each.next_try is not None]
+            found = [each for each in found if each.sent is None and each.next_try is not None]
             return sorted(found, key=lambda each: (each.next_try or each.written, each.id))[:most]
-        return self._letters[::-1][:most]
+        return found[::-1][:most]
 
     async def mark_letter(
         self, letter: int, *, sent: datetime | None = None, next_try: datetime | None = None, error: Words | None = None
@@ -48,6 +58,16 @@ class FakeOutbox:
             if each.id == letter
             else each
             for each in self._letters
+        ]
+        if sent is not None:
+            [message] = [each.message for each in self._letters if each.id == letter]
+            self._letters = [
+                each for each in self._letters if each.sent or self._instead_of.get(each.message) != message
+            ]
+
+    async def hush(self, alert: int, *, known: datetime | None = None, asleep: datetime | None = None) -> None:
+        self._alerts = [
+            replace(each, known=known, asleep=asleep) if each.id == alert else each for each in self._alerts
         ]
 
     async def drop_letters(self, before: datetime) -> None:

@@ -4,12 +4,13 @@ They behave: what is written is read back, what is stopped does not answer, what
 Faults are set as plain facts: `docker.up = False`, `restic.unreachable.add("offsite")`.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from gardien.errors import (
     DockerDown,
     GardienError,
     Incomplete,
+    MemoryFailed,
     NoSpace,
     NotFound,
     NotHealthy,
@@ -39,11 +41,12 @@ from gardien.errors import (
     TargetUnreachable,
     WrongPassphrase,
 )
-from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Fault, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
-from gardien.model.manifest import Probe
+from gardien.model.manifest import Expectation, Probe
 from gardien.model.plan import Json, Kind, Plan
 from gardien.model.proof import Outcome, Proof
+from gardien.model.rescue import Event
 from gardien.model.settings import Settings, Target
 from gardien.model.setup import HostKey
 from gardien.model.snapshot import Checked, Found, Likeness, Saved, Snapshot
@@ -53,6 +56,7 @@ from gardien.rules.env import read_env, write_env
 from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 from tests.fake_letters import FakeMailer, FakeOutbox, FakePinger
+from tests.fake_readings import FakeRecord, FakeSensors
 from tests.fakes_inside import FakeBeneath, FakeInside
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,11 +77,13 @@ class FakeClock:
 # -- memory
 
 
-class FakeStore(FakeOutbox):
+class FakeStore(FakeOutbox, FakeRecord):
     """The `Store`, kept in dictionaries."""
 
     def __init__(self) -> None:
-        super().__init__()
+        FakeOutbox.__init__(self)
+        FakeRecord.__init__(self)
+        self.fails: MemoryFailed | None = None  # what `note` raises
         self._jobs: dict[int, Job] = {}
         self._leases: dict[str, int] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
@@ -239,6 +245,8 @@ class FakeStore(FakeOutbox):
         for place, alert in enumerate(self._alerts):
             if alert.key == key and alert.closed is None:
                 self._alerts[place] = replace(alert, severity=severity, says=says, remedy=remedy)
+                if (alert.severity, severity, alert.worse) == ("notice", "trouble", None):
+                    self._alerts[place] = replace(self._alerts[place], worse=now, known=None, asleep=None)
                 return
         self._alerts.append(Alert(len(self._alerts) + 1, key, severity, says, remedy, now))
 
@@ -250,7 +258,13 @@ class FakeStore(FakeOutbox):
     async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
         return [alert for alert in reversed(self._alerts) if not (open_only and alert.closed)][:most]
 
+    async def reopen(self) -> None:
+        if self.fails is not None:
+            raise self.fails
+
     async def note(self, key: str, value: str) -> None:
+        if self.fails is not None:
+            raise self.fails
         self._notes[key] = value
 
     async def noted(self, key: str) -> str | None:
@@ -593,7 +607,9 @@ class FakeRestic(FakeInside):
         armed = tuple(name for name, each in tree.items() if each.text is not None and each.mode & 0o6000)
         return Likeness(files, size, len(wrong), tuple(wrong), armed)
 
-    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
+    async def bring_back(
+        self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress, *, persistent: bool = False
+    ) -> None:
         mounted = any(mount.is_relative_to(to) for mount in self._files.mounts)
         if not to.is_absolute() or ".." in to.parts or len(to.parts) < 4 or mounted:
             raise Refused("will not restore to {folder}", folder=str(to))
@@ -754,6 +770,7 @@ class FakeDocker:
         self.facts = EngineFacts(Path("/var/lib/docker"), memory_limits=True)
         self.sick: set[str] = set()  # services that never get well
         self.apps: dict[str, FakeApp] = {}  # by stack
+        self.listeners: list[asyncio.Queue[Event]] = []
 
     def require(self) -> None:
         if not self.up:
@@ -772,6 +789,19 @@ class FakeDocker:
         """It stays while a container that runs is on it."""
         if not any(self.runs(*each) for each in self.networks.get(name, ())):
             self.lost |= {(*each, name) for each in self.networks.pop(name, ())}
+
+    def die(self, project: str, service: str, *, no_memory: bool = False) -> None:
+        """It ends by itself, and is not restarted."""
+        former = self.containers[project, service]
+        if no_memory:
+            self.tell(former, "no-memory")
+        self.tell(former, "died")
+        self.containers[project, service] = replace(former, state="exited", health="")
+
+    def tell(self, container: Container, what: Literal["started", "died", "no-memory"]) -> None:
+        if what == "started" or container.state == "running":
+            for each in self.listeners:
+                each.put_nowait(Event(container.project, container.service, what))
 
     def runs(self, project: str, service: str) -> bool:
         container = self.containers.get((project, service))
@@ -853,6 +883,7 @@ class FakeCompose:
             if any(each[:2] == (stack.project, service) for each in docker.lost):
                 raise CommandFailed("Docker Compose failed on the stack {stack}", stack=stack.name)
             docker.containers[stack.project, service] = replace(former, state="running", health=health)
+            docker.tell(former, "started")
 
     def _take_ports(self, stack: Stack) -> None:
         host = self._docker.host
@@ -864,16 +895,21 @@ class FakeCompose:
         self._docker.require()
         for container in self._docker.of(stack.project):
             if not services or container.service in services:
+                self._docker.tell(container, "died")
                 self._docker.containers[stack.project, container.service] = replace(
                     container, state="exited", health=""
                 )
         self._free_ports(stack)
 
-    async def restart(self, stack: Stack) -> None:
+    async def restart(self, stack: Stack, services: Sequence[str] = ()) -> None:
         self._docker.require()
         self._config(stack)
-        running = [each for each in self._docker.of(stack.project) if each.state == "running"]
-        self._docker.restarted += [(each.project, each.service) for each in running]
+        for each in self._docker.of(stack.project):
+            if each.service in services if services else each.state == "running":
+                self._docker.restarted.append((each.project, each.service))
+                self._docker.tell(each, "died")
+                self._docker.tell(each, "started")
+                self._docker.containers[each.project, each.service] = replace(each, state="running")
 
     async def down(self, stack: Stack) -> None:
         self._docker.require()
@@ -959,6 +995,15 @@ class FakeEngine:
         self._docker.require()
         return self._docker.facts
 
+    async def events(self) -> AsyncGenerator[Event, None]:
+        self._docker.require()
+        heard: asyncio.Queue[Event] = asyncio.Queue()
+        self._docker.listeners.append(heard)
+        while True:
+            event = await heard.get()
+            self._docker.require()
+            yield event
+
     async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
         self._docker.require()
         if network not in self._docker.networks or not self._docker.runs(project, service):
@@ -1003,13 +1048,15 @@ class FakeProbes:
             except GardienError as error:
                 return Answer(False, error.says)
             return judge(stack, probe.expect, printed.encode())
-        address = stack.fill(probe.http or probe.tcp or "")
+        address = stack.fill(probe.http or probe.websocket or probe.tcp or "")
         at_home = any(f":{port}" in address for port in _ports(stack)) or address.startswith("http://172.20.0.")
         runs = at_home and any(container.state == "running" for container in self._docker.of(stack.project))
         page = self.pages.get(address) or (self._docker.apps.get(stack.name, FakeApp()).page if runs else None)
         if page is None:
             return silent(stack)
         status, body = page()
+        if probe.websocket is not None:
+            return judge(stack, Expectation(status=101), b"", status)
         return judge(stack, probe.expect, body, status if probe.http is not None else None)
 
 
@@ -1023,6 +1070,7 @@ class FakeHost:
         self.disks: dict[Path, tuple[int, int]] = {Path("/"): (10**12, 10**11)}  # total and free
         self.gone: set[Path] = set()
         self.taken: dict[int, str] = {}
+        self.faults: dict[Path, Fault] = {}  # by where the disk is mounted
         self.has_cores = 4
         self.set_by_network = True
         self.has_memory = 4 * 10**9
@@ -1034,7 +1082,7 @@ class FakeHost:
         if any(path.is_relative_to(gone) for gone in self.gone):
             return Disk(str(path), 0, 0, present=False)
         mount = max((each for each in self.disks if path.is_relative_to(each)), key=lambda each: len(each.parts))
-        return Disk(str(path), *self.disks[mount])
+        return Disk(str(path), *self.disks[mount], fault=self.faults.get(mount, ""))
 
     def port_free(self, address: str, port: int) -> bool:
         return port not in self.taken
@@ -1086,16 +1134,16 @@ class FakeShelf:
     def __init__(self, settings: Settings, files: FakeFiles, recipes: Iterable[Recipe]) -> None:
         self._owner = settings.folders.owner
         self._files = files
-        self._recipes = {recipe.name: recipe for recipe in recipes}
+        self.shipped = {recipe.name: recipe for recipe in recipes}
         self.merged: dict[str, Json] = {}  # what was written into the settings file
 
     async def recipes(self) -> list[str]:
-        return sorted(self._recipes)
+        return sorted(self.shipped)
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
-        if name not in self._recipes or (folder is not None and not await self._files.exists(folder / "compose.yaml")):
+        if name not in self.shipped or (folder is not None and not await self._files.exists(folder / "compose.yaml")):
             raise NotFound("there is no stack called {stack}", stack=name)
-        return self._recipes[name] if folder is None else replace(self._recipes[name], folder=folder)
+        return self.shipped[name] if folder is None else replace(self.shipped[name], folder=folder)
 
     async def chosen(self, name: str) -> Chosen | None:
         file = self._owner / "stacks" / f"{name}.yaml"
@@ -1108,7 +1156,7 @@ class FakeShelf:
         return Chosen.model_validate_json(text)
 
     async def all_chosen(self) -> dict[str, Chosen]:
-        every = {name: await self.chosen(name) for name in self._recipes}
+        every = {name: await self.chosen(name) for name in self.shipped}
         return {name: chosen for name, chosen in every.items() if chosen is not None}
 
     async def choose(self, name: str, chosen: Chosen | None) -> None:
@@ -1153,6 +1201,8 @@ class FakeNeighbours:
     clock: FakeClock
     mailer: FakeMailer
     pinger: FakePinger
+    second_way: FakeMailer
+    sensors: FakeSensors
 
 
 def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
@@ -1167,7 +1217,8 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
     docker.registry |= {image for recipe in recipes for image in recipe.image_defaults.values()}
     store, compose, restic = FakeStore(), FakeCompose(docker), FakeRestic(settings, files, clock)
     probes = FakeProbes(docker, compose)
-    mailer, pinger = FakeMailer(), FakePinger()
+    mailer, pinger, second = FakeMailer(), FakePinger(), FakeMailer()
+    sensors = FakeSensors()
     world = World(
         settings=settings,
         clock=clock,
@@ -1185,6 +1236,10 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         beneath=FakeBeneath(files),
         listings=SqliteListings(settings.folders.state / "listings"),
         mailer=mailer,
+        second_way=second,
         pinger=pinger,
+        sensors=sensors,
     )
-    return FakeNeighbours(world, store, files, moments, restic, docker, host, probes, clock, mailer, pinger)
+    return FakeNeighbours(
+        world, store, files, moments, restic, docker, host, probes, clock, mailer, pinger, second, sensors
+    )

@@ -5,6 +5,7 @@ Run as `python -m tests.pictures` from the repository's root.
 
 import argparse
 import asyncio
+import math
 import shutil
 import socket
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
@@ -22,9 +24,11 @@ from gardien.model.health import Disk
 from gardien.model.job import Progress
 from gardien.model.manifest import Text
 from gardien.model.operator import Operator, country_name
+from gardien.model.reading import Forecast, Point, Reading
 from gardien.model.settings import Page as PageSettings
 from gardien.model.target import Care
 from gardien.words import N_, Words
+from tests.coming_back import practice
 from tests.faces_world import CERTIFICATE, GB, World, make_world, recipe_of
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
@@ -59,6 +63,26 @@ def furnish(world: World) -> None:
     world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
     for hours, subject in ((30.5, "nextcloud"), (6.55, "nextcloud"), (6.5, "notes")):
         world.add_job("backup", subject, "done", ago=timedelta(hours=hours))
+
+
+def measure(world: World) -> None:
+    """A month of the machine: a disk that fills, a processor that is warm by day, a week in which it was off."""
+    world.forecasts["/srv/gardien"] = Forecast(61.0, 6.8 * GB)
+    hours = [hour for hour in range(720) if not 200 < hour < 368]
+    for what, subject, base, swing in (("temperature", "cpu", 52, 9), ("memory-free", "", 0.5, 0.1)):
+        series = [(world.now - timedelta(hours=hour), base + swing * math.sin(hour / 3.8)) for hour in reversed(hours)]
+        world.points[what, subject] = [Point(at, value * 0.98, value, value * 1.02) for at, value in series]
+    free = [(world.now - timedelta(hours=hour), (412 + 0.28 * hour) * GB) for hour in reversed(hours)]
+    world.points["disk-free", "/srv/gardien"] = [Point(at, value, value, value) for at, value in free]
+    leads = Words.of(N_("it leads to {addresses}"), addresses="192.0.2.17")
+    world.readings = [
+        Reading("temperature", "cpu", 61.4, world.now),
+        Reading("memory-free", "", 0.52, world.now),
+        Reading("load", "", 0.31, world.now),
+        Reading("smart-passed", "nvme0", 1.0, world.now),
+        Reading("certificate", "files.example.org", 61.7, world.now),
+        Reading("name-leads-here", "files.example.org", 1.0, world.now, leads),
+    ]
 
 
 def live_on(world: World) -> None:
@@ -206,13 +230,18 @@ def address(world: World) -> str:
     return f"http://127.0.0.1:{world.settings.page.port}"
 
 
-async def come_in(world: World, browser: Browser, language: str, scheme: str, width: int) -> BrowserContext:
-    """A browser that is let in by a one-time link, as a person would be."""
-    context = await browser.new_context(
+async def dressed(browser: Browser, language: str, scheme: str, width: int) -> BrowserContext:
+    """A browser of somebody who reads this language, in light or dark, on a screen so wide."""
+    return await browser.new_context(
         viewport={"width": width, "height": 800 if width > 600 else 640},
         color_scheme=scheme,  # type: ignore[arg-type]
         locale={"en": "en-GB", "fr": "fr-FR"}[language],
     )
+
+
+async def come_in(world: World, browser: Browser, language: str, scheme: str, width: int) -> BrowserContext:
+    """A browser that is let in by a one-time link, as a person would be."""
+    context = await dressed(browser, language, scheme, width)
     page = await context.new_page()
     await page.goto(f"{address(world)}/login/{await world.house.people.link()}")
     await page.locator("main button").click()
@@ -237,8 +266,9 @@ async def for_readme(browser: Browser) -> None:
 async def everything(browser: Browser, folder: Path) -> None:
     """Every page, in both languages, light and dark, narrow and wide."""
     folder.mkdir(parents=True, exist_ok=True)
+    await coming_back(browser, folder)
     for mood, furnishings in (
-        ("good", (furnish, save)),
+        ("good", (furnish, measure, save)),
         ("bad", (furnish, worry)),
         ("life", (furnish, live_on)),
         ("copied", (furnish, copied)),
@@ -253,10 +283,11 @@ async def everything(browser: Browser, folder: Path) -> None:
                 "jobs": "/jobs",
                 "job": f"/jobs/{len(world.jobs)}",
                 "account": "/account",
+                "machine": "/machine",
                 "missing": "/stacks/nothing",
             }
             if mood == "bad":
-                pages = {name: pages[name] for name in ("home", "stack", "backups", "job")}
+                pages = {name: pages[name] for name in ("home", "stack", "backups", "job", "machine")}
             if mood == "copied":
                 pages = {name: pages[name] for name in ("stack", "backups")}
             if mood == "life":
@@ -293,6 +324,18 @@ async def everything(browser: Browser, folder: Path) -> None:
                                 await page.goto(address(world) + path)
                                 await page.screenshot(path=folder / f"{name}-{language}-{scheme}-{width}.png")
                         await context.close()
+
+
+async def coming_back(browser: Browser, folder: Path) -> None:
+    """The pages of what lies in a backup, of trial restores, and of the sheet."""
+    async with practice() as made:
+        for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
+            context = await dressed(browser, language, scheme, width)
+            page = await made.come_in(context)
+            for name, path in {**made.pages, "sheet": "", "kit-confirm": "/kit"}.items():
+                await (page.goto(made.address + path) if path else made.show_sheet(page))
+                await page.screenshot(path=folder / f"back-{name}-{language}-{scheme}-{width}.png", full_page=True)
+            await context.close()
 
 
 async def pressed(world: World, page: Page, folder: Path, dress: str) -> None:

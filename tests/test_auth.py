@@ -22,6 +22,7 @@ from tests.faces_world import World, make_world
 Client = TestClient[web.Request, web.Application]
 PASSWORD = "correct horse battery staple"
 FILL = {
+    "alert": "1",
     "name": "nextcloud",
     "token": "abc",
     "job": "1",

@@ -343,6 +343,9 @@ def test_browse_and_search_in_the_terminal(house: Box) -> None:
     assert house.json("snapshot", "browse", "--date", str(today))["snapshot"] == newest
     for day, code in ((str(today - timedelta(days=1)), 1), ("yesterday", 2)):
         assert house.gardien("snapshot", "browse", "--date", day, check=False).returncode == code
+    for argv in (("browse", "nobody"), ("search", "nobody", "letter")):
+        done = house.gardien("snapshot", *argv, check=False)
+        assert done.returncode == 1 and "no stack called nobody" in done.stderr
 
 
 def test_a_file_is_taken_from_an_older_backup(house: Box, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.make import DATABASE, STACK, listing
+from tests.data.make import DATABASE, STACK, former, listing
 from tests.world.box import box
 from tests.world.notes import lay_out
 
@@ -19,12 +19,10 @@ def test_there_is_one_of_the_first_release() -> None:
 
 
 @pytest.mark.parametrize("kept", FORMATS, ids=lambda each: each.name)
-def test_it_comes_back(kept: Path) -> None:
+def test_it_comes_back(kept: Path, tmp_path: Path) -> None:
     snapshot = json.loads((kept / "snapshot.json").read_text())
-    with box() as machine:
-        # git keeps no empty folders; restic makes what is missing, but for these.
-        shutil.copytree(kept / "repository", machine.root / "repository")
-        (machine.root / "repository" / "locks").mkdir()
+    with former(kept, tmp_path / "repository"), box() as machine:
+        shutil.move(tmp_path / "repository", machine.root)
         machine.passphrase.parent.mkdir(parents=True)
         shutil.copy(kept / "passphrase", machine.passphrase)
         lay_out(machine, STACK)

@@ -223,15 +223,18 @@ def test_nextcloud_killed_at(full: Box, saved: Saved, host: SftpHost, step: str,
 @pytest.mark.parametrize("step", ["confirm", "clear", "fetch", "swap", "load", "start"] if FULL else ["clear"])
 def test_nextcloud_killed_in_place_at(full: Box, saved: Saved, step: str) -> None:
     box, (files_before, rows_before) = full, saved
-    (box.data / "nextcloud/html/data/admin/files/since.txt").write_text("written since")
-    wanted = next(each["id"] for each in box.json("backup", "list", "nextcloud") if each["good"])
+    since = box.data / "nextcloud/html/data/admin/files/since.txt"
+    untouched = since.parent.stat()
+    since.write_text("written since")
+    wanted = [each["id"] for each in box.json("backup", "list", "nextcloud") if each["good"]][-1]
     die_at(box, f"restore/{step}/ran", "restore", "nextcloud", "--snapshot", wanted, "--in-place", "--yes")
     box.start()
     job = box.until_jobs_end()[0]
     assert job["state"] == ("interrupted" if step == "confirm" else "done"), job
     box.until_well("nextcloud", 120)
     if step == "confirm":
-        (box.data / "nextcloud/html/data/admin/files/since.txt").unlink()
+        since.unlink()
+        os.utime(since.parent, ns=(untouched.st_atime_ns, untouched.st_mtime_ns))
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before
 

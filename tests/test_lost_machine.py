@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 from gardien.model.kit import Kit
 from gardien.rules import kit as text
 from tests.conftest import rest_target, s3_target, sftp_target
+from tests.data.make import former
 from tests.world.box import Box, box, free_port
 from tests.world.notes import add, lay_out
 from tests.world.practice import differences, fill, rows, tree
@@ -236,11 +236,9 @@ def test_it_refuses_before_anything_is_written(lost: Lost) -> None:
 
 def test_row_37_backups_of_the_first_format_which_hold_no_house(tmp_path: Path) -> None:
     """A sheet for what a former release wrote: the stack comes back; of other targets and settings nothing is known."""
-    former = tmp_path / "repository"
-    shutil.copytree(DATA / "format-1" / "repository", former)
     passphrase = (DATA / "format-1" / "passphrase").read_text().strip()
-    kit = Kit("test-box", "disk", {"kind": "local", "folder": str(former)}, passphrase)
-    with blank() as new:
+    kit = Kit("test-box", "disk", {"kind": "local", "folder": str(tmp_path / "repository")}, passphrase)
+    with former(DATA / "format-1", tmp_path / "repository"), blank() as new:
         paper = new.root / "sheet.txt"
         paper.write_text(text.code(text.write(kit)))
         assert new.json("recover", "--kit", str(paper), "--dry-run")["house"] is False

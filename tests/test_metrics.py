@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from gardien import __version__
 from gardien.faces import metrics
 from gardien.model.health import Disk
+from gardien.model.letter import Letter, Text
+from gardien.model.reading import UNITS, Forecast, Reading
 from gardien.model.target import Care
 from gardien.words import Words
 from tests.faces_world import World, make_world
@@ -20,6 +22,14 @@ from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TEXT = Text("x", "x", "x")
+LETTERS = [  # newest first
+    Letter(5, "e", TEXT, NOW, 2, NOW, error=Words.of("no")),
+    Letter(4, "d", TEXT, NOW, 0, NOW),
+    Letter(3, "c", TEXT, NOW, 1, None, sent=NOW - timedelta(hours=2)),
+    Letter(2, "b", TEXT, NOW, 1, None, sent=NOW - timedelta(hours=9)),
+    Letter(1, "a", TEXT, NOW, 90, None, error=Words.of("given up"), way="second"),
+]
 
 
 @pytest.fixture
@@ -33,6 +43,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         world.change_place("files", "box", missed=(NOW - timedelta(days=1), NOW - timedelta(days=2)))
         world.add_stack('od"d\n', "Odd", health="down", late=True)
         world.disks = [Disk("/srv", 500, 120), Disk("/gone", 0, 0, present=False)]
+        world.readings = [Reading(what, "x", 0.5, NOW) for what in UNITS]
+        world.forecasts["/srv"] = Forecast(35.0, 1e9)
         world.add_job("backup", "files", "done", ago=timedelta(days=1))
         world.add_job("backup", "files", "failed", ago=timedelta(hours=4))
         world.add_job("restore", "files", "running")
@@ -43,7 +55,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def seen(world: World) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample, as Prometheus parses them."""
-    text = metrics.render(await world.house.overviews.now()).decode()
+    text = metrics.render(await world.house.overviews.now(), LETTERS).decode()
     families = text_string_to_metric_families(text)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -73,6 +85,11 @@ async def test_what_is_told_is_so(world: World) -> None:
     assert told["gardien_job_last_success", last] == 0, "the newest one counts"
     assert told["gardien_alerts_open", (("severity", "trouble"),)] == 1
     assert told["gardien_alerts_open", (("severity", "calm"),)] == 0
+    mail, second = (("way", "mail"),), (("way", "second"),)
+    assert (told["gardien_letters_waiting", mail], told["gardien_letters_failing", mail]) == (2, 1)
+    assert told["gardien_letters_waiting", second] == 0
+    assert told["gardien_letter_last_sent_timestamp_seconds", mail] == (NOW - timedelta(hours=2)).timestamp()
+    assert ("gardien_letter_last_sent_timestamp_seconds", second) not in told
     assert told["gardien_watch_last_look_timestamp_seconds", ()] == (NOW - timedelta(seconds=20)).timestamp()
 
 
@@ -105,7 +122,7 @@ async def test_a_paused_stack_is_not_an_ill_one(world: World) -> None:
 async def test_every_metric_is_documented_and_named_by_the_rules(world: World) -> None:
     care = replace(world.targets[0].care, parts=dict.fromkeys(range(1, 5), NOW))
     world.targets[0] = replace(world.targets[0], care=care)  # so that all of them are told
-    text = metrics.render(await world.house.overviews.now()).decode()
+    text = metrics.render(await world.house.overviews.now(), LETTERS).decode()
     told = {
         family.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples
     }

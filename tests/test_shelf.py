@@ -230,6 +230,8 @@ BROKEN = [
     ("first: [app]", "first: [»db]", "there is no service db"),
     ("input: db.sql", "»input: db.sq", "there is no dump db.sq"),
     ("exec: worker, argv", "»exec: w, argv", "there is no service w"),
+    ("  probes:\n", "  at_work: [{»exec: w, argv: [x]}]\n  probes:\n", "there is no service w"),
+    ("  probes:\n", "  at_work: [{»websocket: 'ws://{PROT}'}]\n  probes:\n", "there is no setting PROT"),
     ("image: APP_IMAGE", "»image: AP_IMAGE", "there is no image variable AP_IMAGE"),
     ('default: "8080"', '»default: "0"', "the default of PORT is not of kind port"),
     ('default: "8080"', '»default: ""', "the default of PORT is not of kind port"),

@@ -56,6 +56,14 @@ def test_the_shipped_stacks_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
+def test_a_first_process_that_never_changes_is_not_asked_whether_it_upgrades(name: str) -> None:
+    """With `init` it bears the entrypoint's name for ever, and the stack would never be restarted."""
+    for probe in recipe(name).manifest.at_work:
+        asks = any("/proc/1/" in word for word in probe.argv)
+        assert not (asks and data(name)["services"][probe.exec_].get("init")), probe
+
+
+@pytest.mark.parametrize("name", STACKS)
 def test_it_passes_the_rules(name: str) -> None:
     found = recipe(name)
     assert found.kept and found.services

@@ -27,6 +27,8 @@ from gardien.adapters.notify import Systemd
 from gardien.adapters.pinger import HttpPinger
 from gardien.adapters.probes import RealProbes
 from gardien.adapters.restic import ResticCli
+from gardien.adapters.second_way import SecondWay
+from gardien.adapters.sensors import LinuxSensors
 from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.adapters.ssh_keys import SshKeys
 from gardien.adapters.store import SqliteStore
@@ -36,6 +38,7 @@ from gardien.faces.server import serve
 from gardien.model.settings import Settings
 from gardien.services import clock, disk
 from gardien.services.agenda import Agenda
+from gardien.services.alerts import Alerts
 from gardien.services.backup import Backups
 from gardien.services.beacon import Beacon
 from gardien.services.browse import Browse
@@ -52,7 +55,10 @@ from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import World
 from gardien.services.put_back import PutBacks
+from gardien.services.readings import Readings
 from gardien.services.recover import Recover
+from gardien.services.reports import Reports
+from gardien.services.rescue import Rescues
 from gardien.services.restore import Restores
 from gardien.services.runner import Moment, OnPoint, Runner
 from gardien.services.setup import Setup
@@ -60,6 +66,7 @@ from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.services.upkeep import Upkeep
 from gardien.services.watch import BEGUN_ANEW, Watch
+from gardien.services.witness import Witness
 from gardien.words import N_, Words
 
 log = logging.getLogger("gardien")
@@ -107,7 +114,9 @@ async def neighbours(
             ssh=SshKeys(settings.folders.run / "children"),
             hosts=hosts,
             mailer=SmtpMailer(settings),
+            second_way=SecondWay(settings),
             pinger=HttpPinger(settings),
+            sensors=LinuxSensors(),
             beneath=FilesBeneath(settings.folders.run / "children"),
             listings=SqliteListings(settings.folders.state / "listings"),
         )
@@ -131,9 +140,14 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
     upkeep = Upkeep(world, runner, targets, agenda)
     drills = Drills(world, runner, stacks, targets)
     kits = Kits(world, runner, targets)
-    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits)
+    readings = Readings(world, stacks)
+    writer = LetterWriter(world.settings.language, world.settings.name)
+    witness = Witness(world, writer)
+    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits, readings, witness)
     restores = Restores(world, runner, stacks, targets, backups, door)
+    rescues = Rescues(world, runner, stacks, door)
     return House(
+        alerts=Alerts(world, feed),
         settings=world.settings,
         store=world.store,
         runner=runner,
@@ -145,17 +159,20 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
         upkeep=upkeep,
         backups=backups,
         restores=restores,
+        reports=Reports(world, stacks, upkeep),
         kits=kits,
         recover=Recover(world, stacks, kits, restores, begin_anew, on_point),
         browse=browse,
         put_backs=PutBacks(world, runner, stacks, targets, browse),
-        watch=Watch(world, stacks, life, door, overviews, feed),
+        watch=Watch(world, stacks, life, door, rescues, readings, witness, overviews, feed),
         overviews=overviews,
         people=People(world.store, world.clock),
         drills=drills,
         beacon=Beacon(world),
         calendar=Calendar(world, agenda, backups, upkeep, drills, kits, feed),
-        letters=Letters(world, overviews, LetterWriter(world.settings.language, world.settings.name), local_zone()),
+        letters=Letters(world, overviews, writer, local_zone()),
+        readings=readings,
+        witness=witness,
         feed=feed,
     )
 
@@ -225,6 +242,8 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
                 asyncio.create_task(house.door.run(house.feed), name="door"),
                 asyncio.create_task(house.beacon.run(), name="beacon"),
                 asyncio.create_task(house.letters.run(), name="letters"),
+                asyncio.create_task(house.readings.run(), name="readings"),
+                asyncio.create_task(house.witness.run(), name="witness"),
                 asyncio.create_task(house.calendar.run(), name="calendar"),
             ]
             beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")

@@ -69,6 +69,18 @@ class NoSpace(GardienError):
     code = "no-space"
 
 
+class MemoryFailed(GardienError):
+    """gardien's own memory, the store, cannot be used."""
+
+    code = "memory-failed"
+
+
+class MemoryFull(MemoryFailed, NoSpace):
+    """There is no room for what has to be remembered."""
+
+    code = "no-space"
+
+
 class PortTaken(GardienError):
     code = "port-taken"
 

@@ -63,6 +63,7 @@ async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
         for path in ("/status", "/good/status"):
             probes.pages[f"http://{made.address}{path}"] = made.page
         probes.pages[made.address] = made.page
+        probes.pages[f"ws://{made.address}/socket"] = made.page
         yield made
         return
 
@@ -77,6 +78,11 @@ async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
             await response.prepare(asked)
             while True:
                 await response.write(b"x" * 65536)
+        if asked.path == "/socket" and made.status == 101:
+            socket = web.WebSocketResponse(protocols=("xmpp",))
+            await socket.prepare(asked)
+            await socket.receive()
+            return socket
         return web.Response(status=made.status, body=made.body, headers={"Set-Cookie": "visited=yes"})
 
     server = web.Application()
@@ -124,7 +130,7 @@ async def test_an_application_that_does_not(
 
 async def test_nobody_there(app: Application) -> None:
     nobody = f"127.0.0.1:{free_port()}"
-    for way in ({"http": f"http://{nobody}/status"}, {"tcp": nobody}):
+    for way in ({"http": f"http://{nobody}/status"}, {"tcp": nobody}, {"websocket": f"ws://{nobody}/socket"}):
         ok, says, data = await app.ask(**way)
         assert (ok, data) == (False, {})
         assert app.stack.manifest.title.en in says
@@ -133,6 +139,18 @@ async def test_nobody_there(app: Application) -> None:
 async def test_a_port_that_listens(app: Application) -> None:
     ok, _, _ = await app.ask(tcp=app.address)
     assert ok
+
+
+async def test_a_websocket_is_asked_by_its_handshake(app: Application) -> None:
+    address = f"ws://{app.address}/socket"
+    app.status = 101
+    assert (await app.ask(websocket=address))[0]
+    assert (await app.ask(websocket=address, protocol="xmpp"))[0]
+    app.status = 502  # what a proxy says before whom nobody speaks
+    ok, says, _ = await app.ask(websocket=address)
+    assert not ok
+    assert "502" in says
+    assert "101" in says
 
 
 async def test_a_command_inside(app: Application) -> None:
@@ -177,6 +195,13 @@ async def test_a_way_elsewhere_is_not_taken(app: Application) -> None:
 
 
 @only_real
+async def test_a_websocket_that_speaks_something_else(app: Application) -> None:
+    app.status = 101
+    ok, _, _ = await app.ask(websocket=f"ws://{app.address}/socket", protocol="something-else")
+    assert not ok
+
+
+@only_real
 async def test_an_endless_or_slow_answer(app: Application) -> None:
     ok, _, _ = await app.ask(http=f"http://{app.address}/endless", timeout=20)
     assert ok, "a long answer is an answer"
@@ -192,3 +217,4 @@ async def test_an_endless_or_slow_answer(app: Application) -> None:
 async def test_an_odd_address_is_an_answer_too(app: Application, odd: str) -> None:
     assert not (await app.ask(http=odd))[0]
     assert not (await app.ask(tcp=odd))[0]
+    assert not (await app.ask(websocket=odd))[0]

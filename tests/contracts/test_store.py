@@ -21,6 +21,8 @@ from gardien.services.ports import Store
 from gardien.words import Words
 from tests.contracts.small_disk import small_disk
 
+OWN = {"state.db", "state.db.reserve"}
+
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 PLAN = Plan(
     kind="backup",
@@ -347,9 +349,7 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: str) -> None:
     assert await again.jobs() == []
     await again.add_job(PLAN, NOON)
     await again.close()
-    assert [each.name.startswith("state.db.damaged-") for each in tmp_path.iterdir() if each.name != "state.db"] == [
-        True
-    ]
+    assert [each.name.startswith("state.db.damaged-") for each in tmp_path.iterdir() if each.name not in OWN] == [True]
     once_more = await SqliteStore.open(path)
     assert not once_more.opened_fresh_after_corruption
     assert len(await once_more.jobs()) == 1
@@ -369,7 +369,7 @@ async def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
         await SqliteStore.open(path)
     assert "newer gardien" in str(caught.value)
     assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == ["state.db"]
+    assert {each.name for each in tmp_path.iterdir()} == OWN
 
 
 async def test_a_folder_that_is_none(tmp_path: Path) -> None:

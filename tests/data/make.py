@@ -4,10 +4,14 @@ Run once per release of the set's format, as root, with the test engine: `python
 release wrote is never made again: it stands for what lies at people's hosts.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -64,6 +68,16 @@ def make() -> Path:
         made.stop()
         shutil.copytree(made.root / "repository", to / "repository", ignore=shutil.ignore_patterns("locks"))
     return to
+
+
+@contextmanager
+def former(kept: Path, to: Path) -> Iterator[None]:
+    """Copy what a former release wrote; one test at a time, for the port of its stack is the same each time."""
+    with (Path(tempfile.gettempdir()) / "gardien-test-former.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        shutil.copytree(kept / "repository", to)
+        (to / "locks").mkdir()  # git keeps no empty folders; restic makes what is missing, but for these
+        yield
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import time as clock_time
@@ -18,7 +19,9 @@ from gardien.model.snapshot import Saved
 from tests.contracts.grounds import Ground, at, ground, sftp_target
 from tests.contracts.test_restic import worded
 from tests.faults.houses import STACK, House, firewall
+from tests.world.box import until
 from tests.world.line import Line
+from tests.world.restic import RESTIC
 from tests.world.sftp import SftpHost
 
 
@@ -72,6 +75,81 @@ async def test_row_05_a_half_open_line(
         assert (await asyncio.wait_for(saving, 150)).complete
         await g.restic.unlock("host")
         assert await g.restic.locks("host") == 0
+
+
+async def test_row_05_a_restore_goes_on_when_the_line_was_cut(
+    tmp_path: Path, hasty: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again by itself, and nothing of what was cut off is taken for whole."""
+    with SftpHost(tmp_path / "host") as host, Line(host.port) as line:
+        g = at(tmp_path / "g", sftp_target(host).model_copy(update={"port": line.port}))
+        await g.restic.create("host")
+        folder = await g.fill("films", a="x")
+        (folder / "film").write_bytes(os.urandom(32 << 20))
+        saved = await g.save(folder, "films")
+        line.rate, side = 2 << 20, g.root / "data" / "side"
+        how = {"progress": lambda _: None, "persistent": True}
+        coming = asyncio.create_task(g.restic.bring_back("host", saved.id, str(folder), side, **how))  # type: ignore[arg-type]
+        await asyncio.sleep(5)  # all of it takes 16 s
+        host.stop()
+        line.cut()
+        line.rate = None
+        while "trying again in" not in caplog.text:
+            assert not coming.done()
+            await asyncio.sleep(0.05)
+        host.start()
+        await asyncio.wait_for(coming, 60)
+        assert (side / "film").read_bytes() == (folder / "film").read_bytes()
+
+
+@pytest.mark.parametrize("lost", (False, True) if os.environ.get("GARDIEN_FULL") else (False,))
+def test_row_33_the_line_dies_when_what_was_there_has_given_way(home: House, lost: bool) -> None:
+    """In place: it is waited for, and what was asked for comes. `lost`: that is gone by then; what gave way is back."""
+    letter = home.srv / "letter"
+    letter.write_text("saved")
+    home.weigh(8)
+    saved = backed_up(home)
+    letter.write_text("since")
+    home.box.stop()
+    home.box.start(GARDIEN_DIE_AT="restore/fetch/begun")
+    in_place = ("restore", STACK, "--snapshot", saved, "--in-place", "--yes", "--no-wait")
+    number = home.box.json(*in_place)["job"]
+    home.box.wait_for_death()
+    assert not letter.exists()
+    home.host.stop()
+    log = len(home.box.logged(10_000))
+
+    def says(what: str) -> bool:
+        return what in home.box.logged(10_000)[log:]
+
+    home.box.start()
+    until(lambda: says("trying again in 5 s"), 60)
+    if lost:
+        until(lambda: says("trying again in 30 s"), 60)
+    home.host.start()
+    if lost:
+        key = ["-p", str(home.box.passphrase), "--no-cache", "-q"]
+        subprocess.run([RESTIC, "-r", str(home.repository), *key, "unlock"], check=True, timeout=60)
+        subprocess.run([RESTIC, "-r", str(home.repository), *key, "forget", saved], check=True, timeout=60)
+        until(lambda: says(f"job {number} (restore {STACK}): undoing clear"), 60)
+        home.host.stop()  # and once more
+        until(lambda: says("an undo failed, trying again"), 60)
+        home.host.start()
+    job = next(each for each in home.box.until_jobs_end() if each["id"] == number)
+    assert job["state"] == ("failed" if lost else "done"), job
+    assert letter.read_text() == ("since" if lost else "saved")
+    assert list((home.box.data / ".restoring").iterdir()) == []
+    home.box.until_well(STACK)
+    backed_up(home)
+    assert home.locks() == []
+
+
+def backed_up(home: House) -> str:
+    """Save it; the backup's id."""
+    home.box.gardien("backup", "create", STACK)
+    newest = home.box.json("backup", "list", STACK)[0]
+    assert newest["good"] is True
+    return str(newest["id"])
 
 
 async def test_row_06_a_host_that_refuses_for_a_while(tmp_path: Path, hasty: None) -> None:

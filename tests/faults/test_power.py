@@ -1,4 +1,6 @@
-"""The power fails at the swap of a restore: afterwards the old state is there or the new one, never a mixture."""
+"""The power fails at the swap of a restore, of all or of a folder: afterwards the old state is there or the new one,
+never a mixture.
+"""
 
 import os
 import shutil
@@ -9,6 +11,7 @@ import pytest
 
 from tests.data.make import listing
 from tests.faults.houses import STACK, settle
+from tests.world.box import until
 from tests.world.plug import leases
 from tests.world.power import Machine, machine
 
@@ -39,12 +42,18 @@ def paint(made: Machine, colour: str) -> None:
     made.write_down()
 
 
-def colours(made: Machine) -> set[str]:
+def colours_in(folder: Path) -> set[str]:
     """Those that are there; one of a file that is not whole is none."""
     found = set()
     for number in range(FILES):
-        text = (srv(made) / "practice" / f"{number}").read_text()
+        text = (folder / f"{number}").read_text()
         found.add(next((each for each in ("old", "new") if text == each * (1 + number * 50)), "broken"))
+    return found
+
+
+def colours(made: Machine) -> set[str]:
+    """Of all of the stack."""
+    found = colours_in(srv(made) / "practice")
     text = (srv(made) / "database").read_text()
     return found | {next((each for each in ("old", "new") if text == f"-- {each}\n-- whole\n"), "broken")}
 
@@ -80,7 +89,7 @@ def end_of(made: Machine, number: int) -> None:
     box.until_well(STACK)
     wanted = {"old"} if job["state"] == "done" else {"new"}
     assert colours(made) == wanted, (job["state"], job["says"])
-    assert leases(box) == ""
+    until(lambda: leases(box) == "", 30)  # what does not run any more is started anew
     assert list((box.data / ".restoring").iterdir()) == []
     assert not list((box.root / "owner").rglob("*.before-*"))
     paint(made, "old")
@@ -110,6 +119,36 @@ def test_within_the_swap(house: Machine, moment: str) -> None:
     assert box.json("restore", STACK, "--yes", "--no-wait")["job"] == number
     thread.join()
     end_of(house, number)
+
+
+PUT_BACK = ("look", "fetch", "verify", "swap", "settle")
+
+
+@pytest.mark.parametrize("step", PUT_BACK if FULL else ("swap",))
+@pytest.mark.parametrize("moment", ("begun", "ran") if FULL else ("ran",))
+def test_while_a_folder_is_put_back(house: Machine, step: str, moment: str) -> None:
+    """It runs on beside: its database is not touched. What gave way is whole, too."""
+    box = house.box
+    paint(house, "new")
+    box.stop()
+    box.start(GARDIEN_DIE_AT=f"put-back/{step}/{moment}")
+    number = box.json("restore", STACK, "--path", "srv/practice", "--yes", "--no-wait")["job"]
+    assert box.wait_for_death() == -9
+    house.cut()
+    house.come_back()
+    box.start()
+    job = next(each for each in box.until_jobs_end() if each["id"] == number)
+    onward = PUT_BACK.index(step) >= PUT_BACK.index("swap")
+    assert (job["kind"], job["state"]) == ("put-back", "done" if onward else "interrupted"), job
+    assert colours_in(srv(house) / "practice") == {"old" if onward else "new"}
+    kept = box.data / ".kept" / f"{STACK}-{job['id']}" / "practice"
+    assert kept.exists() is onward
+    assert not onward or colours_in(kept) == {"new"}
+    assert (srv(house) / "database").read_text().startswith("-- new")
+    assert not list((box.data / STACK / ".gardien").glob("put-back*"))
+    box.until_well(STACK)
+    until(lambda: leases(box) == "", 30)
+    paint(house, "old")
 
 
 def test_the_repository_is_whole_after_all_of_it(house: Machine) -> None:

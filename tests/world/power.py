@@ -20,6 +20,15 @@ _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _NO_LOG_FLUSH = 2  # at once: nothing more reaches the disk, not even what is in its journal's memory
 
 
+def kill_disk(at: Path) -> None:
+    """From now on this ext4 takes nothing and gives nothing: each look at it is an error."""
+    handle = os.open(at, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(handle, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
+    finally:
+        os.close(handle)
+
+
 class Machine:
     """A box on a disk of its own. Its backups lie elsewhere."""
 
@@ -34,11 +43,7 @@ class Machine:
 
     def cut(self) -> None:
         """The power fails: the disk takes nothing more, every process and container is gone."""
-        handle = os.open(self.disk, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(handle, _SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
-        finally:
-            os.close(handle)
+        kill_disk(self.disk)
 
     def cut_when(self, true: Callable[[], bool], patience: float = 60) -> threading.Thread:
         """Cut it in the moment in which this becomes true."""

@@ -26,6 +26,7 @@ class PostOffice:
         self.security = security
         self.mood = "take"
         self.taken: list[EmailMessage] = []
+        self.unanswered = 0  # of those, how many were never told so
         self.certificate, key = root / "mail.pem", root / "mail.key"
         root.mkdir(parents=True, exist_ok=True)
         subprocess.run(
@@ -104,6 +105,7 @@ class PostOffice:
         content = envelope.original_content or b""
         self.taken.append(message_from_bytes(content, _class=EmailMessage, policy=policy.default))
         if self.mood == "drop":
+            self.unanswered += 1
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 taken"

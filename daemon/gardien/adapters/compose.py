@@ -100,11 +100,12 @@ class ComposeCli:
         """Stop these services, or all. Nothing happens to those that do not run."""
         await self._call(stack, ["stop", "--", *services])
 
-    async def restart(self, stack: Stack) -> None:
-        """Restart what runs, as it is; what is stopped stays so."""
-        running = await self._call(stack, ["ps", "--status=running", "--services", "--orphans=false"])
-        if services := running.stdout.split():
-            await self._call(stack, ["restart", "--no-deps", "--", *services])
+    async def restart(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        """Restart what runs, as it is; what is stopped stays so. With `services` those that are there, in any state."""
+        state = ["--all"] if services else ["--status=running"]
+        there = (await self._call(stack, ["ps", *state, "--services", "--orphans=false"])).stdout.split()
+        if chosen := [each for each in there if not services or each in services]:
+            await self._call(stack, ["restart", "--no-deps", "--", *chosen])
 
     async def down(self, stack: Stack) -> None:
         """Remove the project's containers and networks; never a volume. Works when the deployed folder is gone.

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from gardien.adapters.surely import surely
-from gardien.errors import BadInput, GardienError, NoSpace
+from gardien.errors import BadInput, MemoryFailed, MemoryFull
 from gardien.words import N_
 
 T = TypeVar("T")
@@ -22,6 +22,7 @@ Row = sqlite3.Row
 Work = Callable[[Connection], Awaitable[T]]
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+RESERVE, RESERVED = ".reserve", 4 << 20  # what its name ends with, and its bytes
 _SIDE_FILES = ("", "-wal", "-shm")
 
 
@@ -42,7 +43,7 @@ class Database:
     async def open(cls, path: Path) -> Self:
         """Open or make the file (0600), check it, bring its tables up to date.
 
-        Raises BadInput if a newer gardien wrote it, NoSpace if its disk is full, GardienError if it cannot be opened.
+        Raises BadInput if a newer gardien wrote it, MemoryFull if its disk is full, MemoryFailed if it does not open.
         """
         fresh = False
         async with _in_words(path):
@@ -54,6 +55,7 @@ class Database:
             writer = await _connect(path)
             try:
                 await _migrate(writer)
+                await asyncio.to_thread(_reserve, path)
                 reader = await _connect(path)
                 await reader.execute("PRAGMA query_only = ON")
             except BaseException:
@@ -66,9 +68,31 @@ class Database:
             await self._reader.close()
             await self._writer.close()
 
+    async def reopen(self) -> None:
+        """After its disk was away: what is open belongs to the disk as it was. Raises MemoryFailed, and then nothing
+        changed; a file that is not there is not made anew.
+        """
+        async with self._turn, _in_words(self.path):
+            await asyncio.to_thread(self.path.stat)
+            writer = await _connect(self.path)
+            reader = await _connect(self.path)
+            await reader.execute("PRAGMA query_only = ON")
+            old, self._writer, self._reader = (self._reader, self._writer), writer, reader
+            for each in old:
+                with suppress(sqlite3.Error):
+                    await each.close()
+
     async def write(self, work: Work[T]) -> T:
-        """Run `work` in one transaction. A cancelled caller still waits for its end: no half-known journal."""
-        return await surely(self._transaction(work))
+        """Run `work` in one transaction. A cancelled caller still waits for its end: no half-known journal.
+
+        On a full disk the reserve is given up, so that we can go on telling that it is full.
+        """
+        try:
+            return await surely(self._transaction(work))
+        except MemoryFull:
+            if not await asyncio.to_thread(_give_up_reserve, self.path):
+                raise
+            return await surely(self._transaction(work))
 
     async def _transaction(self, work: Work[T]) -> T:
         async with self._turn, _in_words(self.path):
@@ -158,6 +182,23 @@ def _make_private(path: Path) -> None:
     path.chmod(0o600)
 
 
+def _reserve(path: Path) -> None:
+    """Room that is ours when the disk is full; none is taken of a disk that is nearly so."""
+    reserve, room = path.with_name(path.name + RESERVE), os.statvfs(path)
+    if not reserve.exists() and room.f_bavail * room.f_frsize > 8 * RESERVED:
+        with reserve.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVED)
+        reserve.chmod(0o600)
+
+
+def _give_up_reserve(path: Path) -> bool:
+    """Whether there was one."""
+    with suppress(OSError):
+        path.with_name(path.name + RESERVE).unlink()
+        return True
+    return False
+
+
 def _set_aside(path: Path) -> None:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     for suffix in _SIDE_FILES:
@@ -179,13 +220,13 @@ async def _in_words(path: Path) -> AsyncIterator[None]:
         raise  # a mistake in this program, not of the disk
     except (sqlite3.DatabaseError, OSError) as error:
         if isinstance(error, sqlite3.DatabaseError) and _primary_code(error) == sqlite3.SQLITE_FULL:
-            raise NoSpace(
+            raise MemoryFull(
                 N_("gardien cannot write its memory: the disk that holds {path} is full"),
                 N_("Free some space on that disk, then start gardien again."),
                 detail=str(error),
                 path=str(path),
             ) from error
-        raise GardienError(
+        raise MemoryFailed(
             N_("gardien cannot use its memory, {path}"),
             N_("Look whether its disk is there, can be written to, and belongs to gardien; then start gardien again."),
             detail=str(error),

@@ -4,19 +4,21 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import docker.errors
 import requests
 from docker import APIClient
 
-from gardien.errors import CommandFailed, DockerDown, GardienError, NoSpace, NotFound
+from gardien.errors import CommandFailed, DockerDown, GardienError, NoSpace, NotFound, unexpected
 from gardien.model.health import Container, EngineFacts
 from gardien.model.job import Progress
+from gardien.model.rescue import Event
 from gardien.words import N_
 
 T = TypeVar("T")
@@ -28,6 +30,11 @@ _ONE_OFF = "com.docker.compose.oneoff"
 _CONFIG = "com.docker.compose.config-hash"
 _ANSWER = 30  # seconds an answer may take
 _PULL_SILENCE = 300  # seconds a registry may say nothing
+_BEFALLS: Mapping[str, Literal["started", "died", "no-memory"]] = {
+    "start": "started",
+    "die": "died",
+    "oom": "no-memory",
+}
 
 
 class DockerEngine:
@@ -126,6 +133,48 @@ class DockerEngine:
         """Where it keeps its files, and what the kernel lets it do."""
         info: dict[str, Any] = await self._call(lambda client: client.info())
         return EngineFacts(root=Path(info["DockerRootDir"]), memory_limits=bool(info["MemoryLimit"]))
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What befalls containers of Compose projects, from now on; the engine speaks, nobody asks.
+
+        Raises DockerDown when the engine goes, CommandFailed. To be closed in the end (`aclosing`).
+        """
+        loop, since, over = asyncio.get_running_loop(), time.time(), threading.Event()
+        heard: asyncio.Queue[Event | GardienError] = asyncio.Queue()
+        streams: list[Any] = []
+
+        def tell(what: Event | GardienError) -> None:
+            with suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(heard.put_nowait, what)
+
+        def listen(client: APIClient) -> None:
+            wanted = {"type": "container", "event": list(_BEFALLS), "label": _PROJECT}
+            # The engine takes fractions of a second, whatever the library's types say: nothing from before is told.
+            streams.append(client.events(since=since, decode=True, filters=wanted))  # type: ignore[call-overload]
+            for each in () if over.is_set() else streams[0]:
+                if each["Actor"]["Attributes"].get(_ONE_OFF) != "True":
+                    tell(_event(client, each))
+            raise OSError("the engine closed its events")
+
+        def work() -> None:
+            try:
+                with self._asked(), closing(self._make(_ANSWER)) as client:
+                    listen(client)
+            except Exception as error:
+                tell(error if isinstance(error, GardienError) else unexpected(error))
+
+        # A thread of its own: it waits for the engine's next word, and an exit does not wait for it.
+        threading.Thread(target=work, name="docker-events", daemon=True).start()
+        try:
+            while True:
+                what = await heard.get()
+                if isinstance(what, GardienError):
+                    raise what
+                yield what
+        finally:
+            over.set()
+            for stream in streams:
+                stream.close()
 
     async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
         """Put a service's running container on a network, where it is called by these names too.
@@ -230,6 +279,14 @@ class DockerEngine:
 
     def _make(self, timeout: int) -> APIClient:
         return APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=timeout)
+
+
+def _event(client: APIClient, told: dict[str, Any]) -> Event:
+    labels, limit = told["Actor"]["Attributes"], 0
+    if told["Action"] == "oom":
+        with suppress(docker.errors.NotFound):
+            limit = int(client.inspect_container(told["Actor"]["ID"])["HostConfig"]["Memory"])
+    return Event(labels[_PROJECT], labels.get(_SERVICE, ""), _BEFALLS[told["Action"]], limit)
 
 
 def _of(client: APIClient, project: str, service: str) -> list[dict[str, Any]]:

@@ -67,7 +67,8 @@ class FilesBeneath:
 
 
 def _mark(facts: os.stat_result) -> str:
-    return f"{facts.st_dev}:{facts.st_ino}"
+    """Its disk is the same one on all of the way; the number of that may be another one after a start."""
+    return str(facts.st_ino)
 
 
 @contextmanager

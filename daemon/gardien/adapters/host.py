@@ -2,22 +2,25 @@
 
 import asyncio
 import ctypes
+import errno
 import ipaddress
 import os
 import re
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from gardien.model.health import Disk
+from gardien.model.health import Disk, Fault
 
 _TIMEX = 256  # bytes; a struct timex has 208 at most
 _UNSYNCHRONISED = 5  # TIME_ERROR
 _PATIENCE = 5.0  # seconds a disk or the resolver may take
 _NOT_LAN = re.compile(r"lo|docker.*|br-[0-9a-f]{12}|veth.*|virbr.*|cni.*|podman.*")
+_BROKEN = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE}
 _PASSING = 0x01 | 0x20 | 0x40  # IPv6: temporary, deprecated, not yet known to be ours alone
 
 
@@ -151,12 +154,40 @@ def _absent(path: Path) -> Disk:
 def _disk(path: Path) -> Disk:
     try:
         facts, device = os.statvfs(path), path.stat().st_dev
-    except OSError:
-        return _absent(path)
+    except OSError as error:
+        return replace(_absent(path), fault="broken" if error.errno in _BROKEN else "")
     size, free = facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
     # Some file systems, such as btrfs, make room for the names of files as they come: they say 0 of 0.
     nodes = facts.f_favail if facts.f_files else None
-    return Disk(str(path), total=size, free=free, device=device, nodes=nodes)
+    return Disk(str(path), size, free, True, device, nodes, facts.f_files or None, _fault(path))
+
+
+def _fault(path: Path) -> Fault:
+    """What the kernel knows of the file system: a damaged one is made read-only, with one flag or another."""
+    options = _options(path.resolve(), Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+    if "shutdown" in options:
+        return "broken"
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)  # the cache does not answer that
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno in _BROKEN:
+            return "broken"
+    return "read-only" if options & {"ro", "emergency_ro"} else ""
+
+
+def _options(path: Path, mounts: str) -> frozenset[str]:
+    """Those of the file system itself: the mount may be read-only for us alone, as systemd makes it."""
+    found: tuple[int, frozenset[str]] = (-1, frozenset())
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        point = Path(re.sub(r"\\([0-7]{3})", lambda each: chr(int(each[1], 8)), fields[4]))
+        if path.is_relative_to(point) and len(point.parts) >= found[0]:  # of those at one place the last is seen
+            found = len(point.parts), frozenset(fields[-1].split(","))
+    return found[1]
 
 
 def _lasting() -> list[tuple[str, ipaddress.IPv6Address]]:

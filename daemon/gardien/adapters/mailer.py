@@ -14,6 +14,7 @@ from gardien.model.settings import Mail, Settings
 from gardien.words import N_
 
 PATIENCE = 60.0  # seconds for each answer of the server
+IN_ALL = 5  # times as long for all of them: a tarpit answers, slowly
 
 
 class SmtpMailer:
@@ -34,17 +35,18 @@ class SmtpMailer:
         password = await asyncio.to_thread(self._password) if mail.user is not None else None
         try:
             trust = await asyncio.to_thread(ssl.create_default_context, cafile=str(mail.ca) if mail.ca else None)
-            await aiosmtplib.send(
-                compose(letter, mail, self._settings.name),
-                hostname=mail.host,
-                port=mail.port,
-                username=mail.user,
-                password=password,
-                use_tls=mail.security == "tls",
-                start_tls=mail.security == "starttls",
-                tls_context=trust if mail.security != "none" else None,
-                timeout=PATIENCE,
-            )
+            async with asyncio.timeout(PATIENCE * IN_ALL):
+                await aiosmtplib.send(
+                    compose(letter, mail, self._settings.name),
+                    hostname=mail.host,
+                    port=mail.port,
+                    username=mail.user,
+                    password=password,
+                    use_tls=mail.security == "tls",
+                    start_tls=mail.security == "starttls",
+                    tls_context=trust if mail.security != "none" else None,
+                    timeout=PATIENCE,
+                )
         except aiosmtplib.SMTPAuthenticationError as error:
             raise _failed(_LOGIN, error, mail, lasting=True) from error
         except aiosmtplib.SMTPRecipientsRefused as error:

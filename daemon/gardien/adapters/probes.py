@@ -1,4 +1,4 @@
-"""Asks applications how they are: over HTTP, a TCP port, or a command in a container."""
+"""Asks applications how they are: over HTTP, a websocket, a TCP port, or a command in a container."""
 
 import asyncio
 import json
@@ -56,21 +56,25 @@ class RealProbes:
             async with asyncio.timeout(probe.timeout):
                 if probe.http is not None:
                     return await self._http(stack, probe, stack.fill(probe.http))
+                if probe.websocket is not None:
+                    return await self._websocket(stack, probe, stack.fill(probe.websocket))
                 if probe.tcp is not None:
                     return await self._tcp(stack, stack.fill(probe.tcp))
                 return await self._exec(stack, probe)
         except TimeoutError:
             return _unwell(N_("{stack} did not answer within {seconds} seconds"), stack, seconds=probe.timeout)
 
-    async def _http(self, stack: Stack, probe: Probe, url: str) -> Answer:
+    def _asking(self) -> aiohttp.ClientSession:
         if self._session is None:
             # A connection kept open would outlive the application's restart, and a cookie would change the answer.
             connector = aiohttp.TCPConnector(force_close=True)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        headers = {name: stack.fill(value) for name, value in probe.headers.items()}
+        return self._session
+
+    async def _http(self, stack: Stack, probe: Probe, url: str) -> Answer:
         try:
-            async with self._session.get(
-                url, headers=headers, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=None)
+            async with self._asking().get(
+                url, headers=_headers(stack, probe), allow_redirects=False, timeout=aiohttp.ClientTimeout(total=None)
             ) as response:
                 body = bytearray()
                 async for chunk in response.content.iter_any():
@@ -80,6 +84,21 @@ class RealProbes:
                 return judge(stack, probe.expect, body, response.status)
         except (aiohttp.ClientError, OSError, ValueError):
             return silent(stack)
+
+    async def _websocket(self, stack: Stack, probe: Probe, url: str) -> Answer:
+        """The handshake, no more: whoever answers it has the websocket's program behind him, not just an open port."""
+        wanted = (probe.protocol,) if probe.protocol is not None else ()
+        try:
+            async with self._asking().ws_connect(url, headers=_headers(stack, probe), protocols=wanted) as socket:
+                if socket.protocol != probe.protocol:
+                    return _unwell(N_("{stack} answers, but not with what it should"), stack)
+        except aiohttp.WSServerHandshakeError as error:
+            return _unwell(
+                N_("{stack} answers with status {found} instead of {wanted}"), stack, found=error.status, wanted=101
+            )
+        except (aiohttp.ClientError, OSError, ValueError):
+            return silent(stack)
+        return _well(stack, {})
 
     async def _tcp(self, stack: Stack, address: str) -> Answer:
         host, _, port = address.rpartition(":")
@@ -100,6 +119,10 @@ class RealProbes:
         except GardienError as error:
             return Answer(ok=False, says=error.says)
         return judge(stack, probe.expect, printed.encode())
+
+
+def _headers(stack: Stack, probe: Probe) -> dict[str, str]:
+    return {name: stack.fill(value) for name, value in probe.headers.items()}
 
 
 def silent(stack: Stack) -> Answer:

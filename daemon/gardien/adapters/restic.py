@@ -234,11 +234,14 @@ class ResticCli:
         """
         return await compared(self._calls, target, snapshot, folder, to)
 
-    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
+    async def bring_back(
+        self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress, *, persistent: bool = False
+    ) -> None:
         """Restore what lies under `folder` in the snapshot straight into `to`, and read it all back to verify it.
 
         What an earlier, interrupted try left in `to` is completed, corrected, or deleted. The owner, mode and time of
         `to` itself are those of `folder`; its extended attributes are not (restic restores none for the top folder).
+        `persistent`: see `Calls.asked`.
 
         Raises Refused if `to` is no place to restore to, NotFound if there is no such snapshot, NoSpace if the disk of
         `to` is full, Damaged for anything else that is not a whole success, and a target's errors.
@@ -251,12 +254,12 @@ class ResticCli:
             if message.get("message_type") == "node" and message.get("path") == folder:
                 top.update(message)
 
-        await self._calls.asked(target, ["ls", "--no-lock", "--", snapshot, folder], on_line=look, snapshot=snapshot)
+        how: dict[str, Any] = {"snapshot": snapshot, "persistent": persistent}
+        await self._calls.asked(target, ["ls", "--no-lock", "--", snapshot, folder], on_line=look, **how)
         if not top:
             raise nothing(target)
-        await restic_browse.restored(
-            self._calls, target, restore_args(snapshot, folder, to), snapshot=snapshot, to=to, progress=progress
-        )
+        args = restore_args(snapshot, folder, to)
+        await restic_browse.restored(self._calls, target, args, to=to, progress=progress, **how)
         await asyncio.to_thread(dress, to, top)
 
     async def forget(self, target: str, snapshots: Sequence[str]) -> None:

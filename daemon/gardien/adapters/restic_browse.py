@@ -66,7 +66,7 @@ async def bring_back_part(
 
 
 async def restored(
-    calls: Calls, target: str, args: Sequence[str], *, snapshot: str, to: Path, progress: OnProgress
+    calls: Calls, target: str, args: Sequence[str], *, to: Path, progress: OnProgress, **how: Any
 ) -> None:
     """Run a restore into `to` to its end. Raises Damaged if nothing came back, and a target's errors."""
     gauge, summary = Gauge(progress), dict[str, Any]()
@@ -77,7 +77,7 @@ async def restored(
             summary.update(message)
         return gauge.restoring(message)
 
-    outcome = await calls.asked(target, args, on_line=listen, patient=True, snapshot=snapshot, to=to)
+    outcome = await calls.asked(target, args, on_line=listen, patient=True, to=to, **how)
     if not summary.get("total_files"):
         raise nothing(target, outcome.detail)
 

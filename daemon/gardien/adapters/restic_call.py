@@ -143,13 +143,14 @@ class Calls:
     ) -> Outcome:
         """restic cannot change its speed: when the hour does, it is ended, and begins anew from where it was."""
         place = self.target(target)
+        paced = persistent and args[0] != "restore"  # which sends nothing
         while True:
             allowed = place.kib_per_second(_time_of_day())
             work = asyncio.create_task(
                 self._past_a_lock(target, args, persistent=persistent, kib_per_second=kib_per_second, **how)
             )
             try:
-                while not work.done() and (not persistent or place.kib_per_second(_time_of_day()) == allowed):
+                while not work.done() and (not paced or place.kib_per_second(_time_of_day()) == allowed):
                     await asyncio.wait({work}, timeout=_HOUR_LOOK)
             finally:
                 work.cancel()

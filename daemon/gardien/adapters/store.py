@@ -10,6 +10,7 @@ from gardien.adapters.columns import as_json, as_time, as_words, moment, said
 from gardien.adapters.database import Connection, Database, Row
 from gardien.adapters.store_letters import StoredLetters, as_alert
 from gardien.adapters.store_proofs import StoredProofs
+from gardien.adapters.store_readings import StoredReadings
 from gardien.errors import NotFound
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
@@ -24,6 +25,8 @@ SELECT job.*, (
     FROM (SELECT * FROM step WHERE step.job = job.id ORDER BY position)
 ) AS steps FROM job
 """
+
+_WORSE = "alert.severity = 'notice' AND excluded.severity = 'trouble' AND alert.worse IS NULL"
 
 
 def plan_to_json(plan: Plan) -> dict[str, object]:
@@ -50,7 +53,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
-class SqliteStore(StoredProofs, StoredLetters):
+class SqliteStore(StoredProofs, StoredLetters, StoredReadings):
     """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
     def __init__(self, database: Database) -> None:
@@ -62,7 +65,7 @@ class SqliteStore(StoredProofs, StoredLetters):
     async def open(cls, path: Path) -> Self:
         """Open or make the file (0600), check it, bring its tables up to date.
 
-        Raises BadInput if a newer gardien wrote it, NoSpace if its disk is full, GardienError if it cannot be opened.
+        Raises BadInput if a newer gardien wrote it, MemoryFull if its disk is full, MemoryFailed if it does not open.
         """
         return cls(await Database.open(path))
 
@@ -73,6 +76,10 @@ class SqliteStore(StoredProofs, StoredLetters):
 
     async def close(self) -> None:
         await self._database.close()
+
+    async def reopen(self) -> None:
+        """After its disk was away. Raises MemoryFailed if it still is."""
+        await self._database.reopen()
 
     # -- jobs
 
@@ -274,8 +281,12 @@ class SqliteStore(StoredProofs, StoredLetters):
         async def work(db: Connection) -> None:
             await db.execute("DELETE FROM disk")
             await db.executemany(
-                "INSERT INTO disk (position, path, total, free, present, seen) VALUES (?, ?, ?, ?, ?, ?)",
-                [(i, each.path, each.total, each.free, each.present, as_time(now)) for i, each in enumerate(disks)],
+                "INSERT INTO disk (position, path, total, free, present, nodes, all_nodes, fault, seen)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (i, e.path, e.total, e.free, e.present, e.nodes, e.all_nodes, e.fault, as_time(now))
+                    for i, e in enumerate(disks)
+                ],
             )
 
         await self._write(work)
@@ -283,17 +294,33 @@ class SqliteStore(StoredProofs, StoredLetters):
     async def disks(self) -> tuple[list[Disk], datetime | None]:
         """The disks, and when they were looked at; None if there are none."""
         rows = await self._rows("SELECT * FROM disk ORDER BY position")
-        disks = [Disk(row["path"], row["total"], row["free"], bool(row["present"])) for row in rows]
+        disks = [
+            Disk(
+                path=row["path"],
+                total=row["total"],
+                free=row["free"],
+                present=bool(row["present"]),
+                nodes=row["nodes"],
+                all_nodes=row["all_nodes"],
+                fault=row["fault"],
+            )
+            for row in rows
+        ]
         return disks, datetime.fromisoformat(rows[0]["seen"]) if rows else None
 
     # -- alerts and notes
 
     async def open_alert(self, key: str, severity: Severity, says: Words, remedy: Words, now: datetime) -> None:
-        """At most one open alert per key: opening it again changes its words, not its beginning."""
+        """At most one open alert per key: opening it again changes its words, not its beginning.
+
+        A notice that becomes trouble is another matter: `worse` is noted, and what a person said to it is forgotten.
+        """
         await self._change(
-            """INSERT INTO alert (key, severity, says, remedy, opened) VALUES (?, ?, ?, ?, ?)
+            f"""INSERT INTO alert (key, severity, says, remedy, opened) VALUES (?, ?, ?, ?, ?)
                ON CONFLICT (key) WHERE closed IS NULL
-               DO UPDATE SET severity = excluded.severity, says = excluded.says, remedy = excluded.remedy""",
+               DO UPDATE SET severity = excluded.severity, says = excluded.says, remedy = excluded.remedy,
+                   known = iif({_WORSE}, NULL, known), asleep = iif({_WORSE}, NULL, asleep),
+                   worse = iif({_WORSE}, ?5, worse)""",  # noqa: S608  (no word of others)
             key,
             severity,
             as_words(says),

@@ -11,7 +11,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gardien.errors import BadInput, NotFound
-from gardien.faces import api_kit, api_proofs, api_snapshots, api_targets, asked, history, present, wire
+from gardien.faces import (
+    api_alerts,
+    api_kit,
+    api_proofs,
+    api_snapshots,
+    api_targets,
+    asked,
+    history,
+    machine,
+    present,
+    report,
+    wire,
+)
 from gardien.faces.api_targets import ROOT, TARGET
 from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
@@ -118,25 +130,6 @@ class Api:
         """What retention would do at a target now, stack by stack, and why."""
         found = await self._house.upkeep.proposals(request.match_info["target"])
         return web.json_response({"proposals": [wire.proposal(each, asked.language(request)) for each in found]})
-
-    async def letters(self, request: web.Request) -> web.Response:
-        """The letters that were written, newest first, and which of them are still to be sent."""
-        language = asked.language(request)
-        return web.json_response(
-            {"letters": [wire.letter(each, language) for each in await self._house.store.letters()]}
-        )
-
-    async def test_letter(self, request: web.Request) -> web.Response:
-        """Send a letter that says that letters arrive, at once."""
-        await asked.fields(request, {}, {})
-        await self._house.letters.test()
-        mail = self._house.settings.mail
-        return web.json_response({"to": list(mail.to) if mail is not None else []})
-
-    async def alerts(self, request: web.Request) -> web.Response:
-        """Open alerts; with `?all=1` those that are over, too."""
-        found = await self._house.store.alerts(open_only="all" not in request.query)
-        return web.json_response({"alerts": [wire.alert(each, asked.language(request)) for each in found]})
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """A job as one JSON object a line, one whenever it changed, until it is over. An empty line is a heartbeat."""
@@ -343,9 +336,6 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(f"{ROOT}/snapshots/{{snapshot}}", api.snapshot),
         web.post(f"{ROOT}/snapshots/{{snapshot}}/accept", api.accept),
         web.get(f"{TARGET}/retention", api.retention),
-        web.get(f"{ROOT}/alerts", api.alerts),
-        web.get(f"{ROOT}/letters", api.letters),
-        web.post(f"{ROOT}/letters/test", api.test_letter),
         web.post(f"{ROOT}/stacks", api.add),
         web.post(f"{STACK}/start", api.start),
         web.post(f"{STACK}/stop", api.stop),
@@ -360,10 +350,13 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{TARGET}/forget", api.forget),
         web.post(f"{TARGET}/prune", api.prune),
         web.post(f"{JOB}/cancel", api.cancel),
+        *api_alerts.routes(house),
+        *report.api_routes(),
         *api_snapshots.routes(house),
         *api_targets.routes(house),
         *api_proofs.routes(house),
         *api_kit.routes(house),
+        *machine.api_routes(house),
         web.post(f"{ROOT}/users/link", api.link),
         web.post(f"{ROOT}/users/password", api.password),
     ]

@@ -11,6 +11,8 @@ from gardien.faces.cli_alerts import alert
 from gardien.faces.cli_backups import backup
 from gardien.faces.cli_drill import drill
 from gardien.faces.cli_kit import kit, recover
+from gardien.faces.cli_machine import machine
+from gardien.faces.cli_report import report
 from gardien.faces.cli_snapshot import part_back, snapshot
 from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
@@ -113,6 +115,8 @@ main.add_command(kit)
 main.add_command(recover)
 
 main.add_command(alert)
+main.add_command(report)
+main.add_command(machine)
 
 # -- jobs
 

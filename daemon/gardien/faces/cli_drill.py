@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from gardien.errors import BadInput, GardienError, NotFound
+from gardien.errors import GardienError, NotFound
 from gardien.faces.call import NotRunning
-from gardien.faces.session import InOrder, Session, answers, starts_a_job
+from gardien.faces.session import InOrder, Session, answers, starts_a_job, write_down
 from gardien.words import N_
 
 MONTH = click.option("--month", metavar="YYYY-MM", help="Of which month; else the present one.")
@@ -72,12 +72,7 @@ def certificate(session: Session, month: str | None, file: Path | None) -> None:
         proofs = session.daemon.get("proofs", month=made["month"])["proofs"]
         session.show({"month": made["month"], "proofs": proofs}, lambda terminal: terminal.proofs(proofs))
         return
-    try:
-        file.write_text(made["html"], encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            N_("cannot write {file}: {why}"), N_("Name another file."), file=str(file), why=error.strerror or str(error)
-        ) from error
+    write_down(file, made["html"])
     told = {"month": made["month"], "file": str(file)}
     session.show(told, lambda terminal: terminal.say(N_("The certificate is in {file}."), file=str(file)))
 

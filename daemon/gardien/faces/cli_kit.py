@@ -357,7 +357,8 @@ class _Return:
     def _draw(self, jobs: list[Data]) -> None:
         if self._session.as_json:
             return
-        lines = [f"{job['title']}: {self._line(job)}" for job in jobs]
+        tr = self._session.terminal.tr
+        lines = [tr(N_("{job}: {how}"), job=job["title"], how=self._line(job)) for job in jobs]
         if self._moves:
             click.echo(
                 f"\x1b[{self._drawn}A" * bool(self._drawn) + "".join(f"\r\x1b[K{line}\n" for line in lines), nl=False

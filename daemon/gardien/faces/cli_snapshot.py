@@ -183,6 +183,8 @@ def _told(terminal: "Terminal", data: Data) -> None:
 def _backups(session: Session, stack: str) -> list[Data]:
     """Those of one stack, newest first; of a backup and its copies the first."""
     found = session.daemon.get("snapshots", stack=stack)["snapshots"]
+    if not found:
+        session.daemon.get("stacks", stack)  # raises NotFound where there is none of that name
     return [each for each in found if each["copy_of"] is None] or found
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 from aiohttp import web
@@ -12,8 +12,9 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gardien import __version__
-from gardien.faces import present
+from gardien.faces import metrics_machine, present
 from gardien.model.health import Health, Severity
+from gardien.model.letter import Letter, Way
 from gardien.model.overview import Overview
 from gardien.services.house import House
 
@@ -25,8 +26,9 @@ PATIENCE = 5.0  # seconds within which the store must answer to be called alive
 class _Overview(Collector):
     """The metrics of one moment."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: Overview, letters: Sequence[Letter]) -> None:
         self._overview = overview
+        self._letters = letters
 
     def collect(self) -> Iterator[Metric]:
         seen = self._overview
@@ -45,6 +47,7 @@ class _Overview(Collector):
             ),
         ):
             yield gauge(name, says, ["path"], values)
+        yield from metrics_machine.families(seen)
         yield from self._jobs()
         yield gauge(
             "gardien_alerts_open",
@@ -52,6 +55,7 @@ class _Overview(Collector):
             ["severity"],
             [([each], sum(alert.severity == each for alert in seen.alerts)) for each in get_args(Severity)],
         )
+        yield from self._post()
         yield gauge(
             "gardien_watch_last_look_timestamp_seconds",
             "When the watchman last looked at everything.",
@@ -145,6 +149,23 @@ class _Overview(Collector):
         ):
             yield gauge(f"gardien_target_{name}", says, ["target"], [([target], value) for target, value in values])
 
+    def _post(self) -> Iterator[Metric]:
+        waiting = [each for each in self._letters if each.sent is None and each.next_try is not None]
+        sent = [each for each in self._letters if each.sent is not None]
+        for name, says, letters in (
+            ("waiting", "Letters that are still to be sent.", waiting),
+            ("failing", "Of those, letters that could not be sent when it was tried.", [e for e in waiting if e.error]),
+        ):
+            values = [([way], sum(each.way == way for each in letters)) for way in get_args(Way)]
+            yield gauge(f"gardien_letters_{name}", says, ["way"], values)
+        newest = {each.way: each.sent.timestamp() for each in reversed(sent) if each.sent is not None}
+        yield gauge(
+            "gardien_letter_last_sent_timestamp_seconds",
+            "When the newest letter was sent; of the recent ones only.",
+            ["way"],
+            [([way], at) for way, at in newest.items()],
+        )
+
     def _jobs(self) -> Iterator[Metric]:
         jobs = [view.job for view in self._overview.jobs]
         waiting = sum(job.state == "queued" for job in jobs)
@@ -176,10 +197,10 @@ def gauge(name: str, says: str, labels: list[str], values: Iterable[tuple[list[s
     return family
 
 
-def render(overview: Overview) -> bytes:
-    """The text Prometheus reads."""
+def render(overview: Overview, letters: Sequence[Letter] = ()) -> bytes:
+    """The text Prometheus reads. `letters`: the recent ones, newest first."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Overview(overview))
+    registry.register(_Overview(overview, letters))
     return generate_latest(registry)
 
 
@@ -187,7 +208,8 @@ def routes(house: House) -> list[web.RouteDef]:
     """`/metrics`, behind the login, and `/healthz`, which anyone may ask."""
 
     async def metrics(request: web.Request) -> web.Response:
-        return web.Response(body=render(await house.overviews.now()), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text = render(await house.overviews.now(), await house.store.letters())
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(request: web.Request) -> web.Response:
         try:

@@ -83,6 +83,7 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "proof": N_("Proof of the recovery sheet of {target}"),
         "rekey": N_("New recovery key for {target}"),
         "drill": N_("Trial restore of {stack}"),
+        "revive": N_("Restarting {stack}, which is not well"),
     }
 )
 # The rest is done to stacks.

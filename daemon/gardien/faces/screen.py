@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from gardien.faces import history, present
+from gardien.faces import history, present, rescued
 from gardien.services.backup import shrunk
 from gardien.words import Words
 
@@ -122,6 +122,7 @@ class Screen:
             environment.filters[name] = partial(getattr(present, name), language=language)
         environment.filters["tr"] = partial(present.translate, language=language)
         environment.filters["prose"] = partial(prose, language=language)
+        environment.filters["rescued"] = partial(rescued.sentences, language=language)
         environment.filters["web_address"] = web_address
         environment.filters["capital"] = present.capital
         environment.globals.update(

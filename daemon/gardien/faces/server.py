@@ -17,15 +17,18 @@ from yarl import URL
 
 from gardien.errors import BadInput, GardienError, PortTaken, unexpected
 from gardien.faces import (
+    alert_pages,
     api,
     auth,
     backup_pages,
     browse_pages,
     kit_pages,
     live,
+    machine,
     metrics,
     pages,
     proof_pages,
+    report,
     stack_pages,
     wire,
 )
@@ -184,6 +187,9 @@ def make_app(house: House) -> web.Application:
         browse_pages.routes(),
         kit_pages.routes(),
         proof_pages.routes(),
+        alert_pages.routes(),
+        report.routes(),
+        machine.routes(),
         live.routes(),
         api.routes(house),
     )

@@ -31,8 +31,8 @@ class JobFailed(GardienError):
     def __init__(self, job: Data) -> None:
         from gardien.faces.terminal import sentence  # noqa: PLC0415
 
-        why = f"{job['title']}: {job['state_says']}. {sentence(job['says'] or '')}".strip()
-        super().__init__("{it}", it=why, detail=job["detail"])
+        why = {"job": job["title"], "state": job["state_says"], "why": sentence(job["says"] or "")}
+        super().__init__(N_("{job}: {state}. {why}"), detail=job["detail"], **why)
         self.remedy = Words.of("{it}", it=job["remedy"] or "")
         self.code = job["code"] or self.code
         self.job = job
@@ -159,6 +159,16 @@ def starts_a_job(command: Command) -> Command:
     dry = click.option("--dry-run", is_flag=True, help="Only print the steps; change nothing.")
     no_wait = click.option("--no-wait", is_flag=True, help="Start it and return at once.")
     return dry(no_wait(command))
+
+
+def write_down(file: Path, text: str) -> None:
+    """A page to keep. Raises BadInput."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            N_("cannot write {file}: {why}"), N_("Name another file."), file=str(file), why=error.strerror or str(error)
+        ) from error
 
 
 class InOrder(click.Group):

@@ -203,6 +203,13 @@ class Terminal:
                     "it up. docs/stacks.md says what to add."
                 )
             )
+        if stack["rescue"]["says"] or stack["printed"]:
+            click.echo()
+            for each in stack["rescue"]["says"]:
+                click.secho(f"! {each}", fg="yellow")
+            if stack["printed"]:
+                self._heading(N_("What it printed last, before it was restarted"))
+                click.echo("\n".join(f"  {line}" for line in stack["printed"]))
         if stack["drift"]:
             click.echo()
             self.drift(stack)

@@ -15,12 +15,17 @@ def alerts(terminal: Terminal, found: Sequence[Data]) -> None:
         terminal.say(N_("Nothing needs you."))
     for each in found:
         colour = "red" if each["severity"] == "trouble" else "yellow"
-        click.secho(sentence(each["says"]), bold=True, fg=None if each["closed"] else colour)
+        click.secho(f"{each['id']}  {sentence(each['says'])}", bold=True, fg=None if each["closed"] else colour)
         if each["remedy"]:
             click.echo(f"  {each['remedy']}")
         when = terminal.tr(N_("since {when}"), when=terminal.date(each["opened"]))
         over = f", {terminal.tr(N_('over since {when}'), when=terminal.date(each['closed']))}" if each["closed"] else ""
         click.echo(f"  {when}{over}")
+        if each["known"] and not each["closed"]:
+            click.echo(f"  {terminal.tr(N_('You said that you know of this: no more letters until it is over.'))}")
+        elif each["asleep"] and not each["closed"]:
+            asleep = terminal.tr(N_("No letters about this until {date}."), date=terminal.date(each["asleep"]))
+            click.echo(f"  {asleep}")
 
 
 def letters(terminal: Terminal, found: Sequence[Data]) -> None:

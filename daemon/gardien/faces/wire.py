@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gardien.errors import GardienError
-from gardien.faces import history, present, wire_kit, wire_proofs
+from gardien.faces import history, present, rescued, wire_kit, wire_proofs
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
@@ -45,6 +45,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "disk-missing": 503,
         "target-unreachable": 503,
         "mail-failed": 503,
+        "memory-failed": 503,
         "target-refuses": 503,
         "no-space": 507,
         "target-full": 507,
@@ -98,7 +99,8 @@ def health(health: StackHealth, language: str) -> Data:
 
 def disk(disk: Disk) -> Data:
     """A file system."""
-    return {"path": disk.path, "total": disk.total, "free": disk.free, "present": disk.present}
+    fault = disk.fault or None
+    return {"path": disk.path, "total": disk.total, "free": disk.free, "present": disk.present, "fault": fault}
 
 
 def alert(alert: Alert, language: str) -> Data:
@@ -111,6 +113,8 @@ def alert(alert: Alert, language: str) -> Data:
         "remedy": present.say(alert.remedy, language),
         "opened": moment(alert.opened),
         "closed": moment(alert.closed),
+        "known": moment(alert.known),
+        "asleep": moment(alert.asleep),
     }
 
 
@@ -118,6 +122,7 @@ def letter(letter: Letter, language: str) -> Data:
     """A letter without its text; `error` says why it was not sent yet."""
     return {
         "id": letter.id,
+        "way": letter.way,
         "subject": letter.text.subject,
         "written": moment(letter.written),
         "sent": moment(letter.sent),
@@ -255,6 +260,7 @@ def stack_view(view: StackView, language: str) -> Data:
         "kept": view.kept,
         "drift": [present.say(each, language) for each in view.drift],
         "trials": wire_proofs.trials(view.trials, language),
+        "rescue": rescued.as_json(view, language),
         "health": health(view.health, language),
         "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
         "newest": snapshot(view.newest, language) if view.newest else None,
@@ -316,6 +322,7 @@ def stack(view: StackView, stack: Stack, language: str) -> Data:
     derived = stack.manifest.derived
     return {
         **stack_view(view, language),
+        "printed": list(view.rescue.lines),
         "wanted": stack.chosen.wanted,
         "settings": stack.settings,
         "given": {name: value for name, value in stack.given.items() if name not in derived},

@@ -9,6 +9,7 @@ from gardien.words import Words
 
 Health = Literal["well", "starting", "paused", "ailing", "down", "stopped", "unknown"]
 Severity = Literal["calm", "notice", "trouble"]
+Fault = Literal["", "read-only", "broken"]  # of a disk: nothing can be written, or it answers with errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Disk:
     present: bool = True
     device: int = 0  # the kernel's number: two folders with the same one share a disk
     nodes: int | None = None  # how many more files it can hold; None: as many as there is room for
+    all_nodes: int | None = None
+    fault: Fault = ""
 
     @property
     def used_share(self) -> float:
@@ -80,3 +83,6 @@ class Alert:
     remedy: Words
     opened: datetime
     closed: datetime | None = None
+    known: datetime | None = None  # when a person said that they know of it
+    asleep: datetime | None = None  # until when a person wants to hear nothing of it
+    worse: datetime | None = None  # when a notice first became trouble

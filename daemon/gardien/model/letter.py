@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from gardien.model.health import Alert
 from gardien.words import Words
+
+Way = Literal["mail", "second"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,17 @@ class Text:
     subject: str
     plain: str
     html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One that is to be written down. `message` is its Message-ID: what was written under it is not written again."""
+
+    message: str
+    text: Text
+    due: datetime
+    way: Way = "mail"
+    instead_of: str | None = None  # another's Message-ID: once that one was sent, this one is not needed any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class Letter:
     next_try: datetime | None  # None: it was sent, or given up
     sent: datetime | None = None
     error: Words | None = None  # why the last try failed
+    way: Way = "mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +63,8 @@ class News:
 
     def __bool__(self) -> bool:
         return bool(self.open or self.over)
+
+    @property
+    def trouble(self) -> bool:
+        """Whether any of it is, or was, trouble."""
+        return any(each.severity == "trouble" for each in (*self.open, *self.over))

@@ -194,6 +194,8 @@ class Probe(Closed):
     http: str | None = None
     headers: dict[str, str] = {}
     tcp: str | None = None
+    websocket: str | None = None
+    protocol: str | None = None  # what is to be spoken over the websocket
     exec_: Annotated[Service | None, Field(alias="exec")] = None
     argv: tuple[Dollared, ...] = ()
     expect: Expectation = Expectation()
@@ -204,9 +206,11 @@ class Probe(Closed):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        ways = [way for way in ("http", "tcp", "exec_") if getattr(self, way) is not None]
+        ways = [way for way in ("http", "tcp", "websocket", "exec_") if getattr(self, way) is not None]
         if len(ways) != 1:
-            raise ValueError("a probe asks in exactly one way: http, tcp or exec")
+            raise ValueError("a probe asks in exactly one way: http, tcp, websocket or exec")
+        if self.protocol is not None and self.websocket is None:
+            raise ValueError("protocol belongs to websocket")
         if (self.exec_ is None) != (not self.argv):
             raise ValueError("exec and argv belong together")
         return self
@@ -337,6 +341,7 @@ class Manifest(Closed):
     routes: tuple[Route, ...] = ()
     door: Door | None = None
     probes: Annotated[dict[Service, Probe], Field(min_length=1)]
+    at_work: tuple[Probe, ...] = ()  # one that is answered as expected: it upgrades itself, and must not be restarted
     backup: BackupRecipe
     restore: RestoreRecipe = RestoreRecipe()
     update: UpdateRules | None = None

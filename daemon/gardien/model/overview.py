@@ -1,5 +1,6 @@
 """What every face shows: the state of the house, gathered once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +9,8 @@ from gardien.model.job import Job, Progress
 from gardien.model.kit import KitView
 from gardien.model.manifest import Text
 from gardien.model.proof import Trials
+from gardien.model.reading import Forecast, Reading
+from gardien.model.rescue import Rescue
 from gardien.model.snapshot import Snapshot
 from gardien.model.target import TargetView
 from gardien.words import Words
@@ -42,6 +45,8 @@ class StackView:
     kept: bool = True  # False: it does not say what is to be saved of it, and nothing is
     drift: tuple[Words, ...] = ()  # what runs otherwise than it was set up, in sentences
     trials: Trials = field(default_factory=Trials)  # restores of its newest backup, to see that it comes back
+    rescue: Rescue = field(default_factory=Rescue)
+    next_try: datetime | None = None  # from when on gardien restarts it, should it stay down
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +71,6 @@ class Overview:
     jobs: tuple[JobView, ...]  # under way or waiting
     recent: tuple[Job, ...]  # ended, newest first
     alerts: tuple[Alert, ...]  # open ones
+    readings: tuple[Reading, ...] = ()  # the newest of each series
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)  # of disks that fill, by path
     kits: tuple[KitView, ...] = ()  # the recovery sheet of the house, and others that were made

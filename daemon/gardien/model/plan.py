@@ -25,6 +25,7 @@ Kind = Literal[
     "rekey",
     "drill",
     "put-back",
+    "revive",
 ]
 
 # Who goes first when two jobs want the same stack or repository.
@@ -38,6 +39,7 @@ PRIORITY: Mapping[str, int] = {
     "set": 1,
     "mend": 1,
     "remove": 1,
+    "revive": 2,
     "backup": 3,
     "copy": 4,
     "forget": 5,
@@ -49,7 +51,7 @@ PRIORITY: Mapping[str, int] = {
 }
 
 # What goes on later from where it was: nobody, and no backup, waits for its end.
-GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune", "drill"})
+GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune", "drill", "revive"})
 
 
 @dataclass(frozen=True, slots=True)

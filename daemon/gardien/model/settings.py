@@ -165,6 +165,15 @@ class Mail(Closed):
     user: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     ca: Folder | None = None  # whose certificate to trust, in place of the public authorities
     weekly: bool = True  # a letter each Monday on how things stand
+    monthly: bool = True  # one at the beginning of a month: the record of the last one can be printed
+
+
+class SecondWay(Closed):
+    """Where gardien speaks when letters do not arrive. If it wants a token, that lies in `secrets/second-way.token`."""
+
+    kind: Literal["webhook", "ntfy"]
+    url: Url
+    when: Literal["unsent", "trouble"] = "unsent"  # trouble: it tells of every trouble, at once, beside the letter
 
 
 class Backup(Closed):
@@ -182,6 +191,14 @@ class Limits(Closed):
     silence: Annotated[int, Field(ge=30)] = 1800
     healthy: Annotated[int, Field(ge=10)] = 1800
     keep_replaced_days: Annotated[int, Field(ge=1, le=365)] = 7
+    restart_after: Annotated[int, Field(ge=0, le=86400)] = 180  # 0: what is down is not restarted
+
+
+class Watched(Closed):
+    """When the machine itself is worth an alert."""
+
+    disk_low: Annotated[int, Field(ge=1, le=50)] = 10  # percent free, below which a disk is getting full
+    hot: Annotated[int, Field(ge=40, le=110)] = 80  # degrees Celsius
 
 
 class Settings(Closed):
@@ -201,7 +218,9 @@ class Settings(Closed):
     backup: Backup = Backup()
     mail: Mail | None = None
     ping: Url | None = None  # of the Healthchecks protocol
+    second_way: SecondWay | None = None
     limits: Limits = Limits()
+    watch: Watched = Watched()
 
     @property
     def secrets(self) -> Path:
@@ -212,6 +231,11 @@ class Settings(Closed):
     def mail_password(self) -> Path:
         """The 0600 file that holds the password of `mail.user`."""
         return self.secrets / "mail.password"
+
+    @property
+    def second_way_token(self) -> Path:
+        """The 0600 file that holds what lets us speak there; there need not be one."""
+        return self.secrets / "second-way.token"
 
     @property
     def socket(self) -> Path:

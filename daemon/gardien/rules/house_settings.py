@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from gardien.model.fault import Fault, Key, nearest
 from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, SftpTarget, Target
@@ -31,6 +32,7 @@ def faults_of(settings: Settings) -> list[Fault]:
         *_mirrors(settings),
         *_times(settings),
         *_mail(settings),
+        *_second_way(settings),
         *_proxy(settings),
         *_targets(settings),
         *_images(settings),
@@ -152,6 +154,19 @@ def _mail(settings: Settings) -> Iterator[Fault]:
             N_("the mail server is asked without encryption, and it is not this machine"),
             N_("Write `security: tls` or `security: starttls`."),
         )
+
+
+def _second_way(settings: Settings) -> Iterator[Fault]:
+    second = settings.second_way
+    if second is None:
+        return
+    at = ("second_way", "url")
+    if second.url.startswith("http://") and not _OURSELVES.match(second.url):
+        yield _fault(
+            at, N_("{address} would hear in plain text what is wrong here"), N_("Write https://"), address=second.url
+        )
+    if second.kind == "ntfy" and not urlsplit(second.url).path.strip("/"):
+        yield _fault(at, N_("{address} names no topic"), N_("Write it behind the server’s name."), address=second.url)
 
 
 def _times(settings: Settings) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from gardien.model.fault import Fault, Key, nearest
-from gardien.model.manifest import Action, FromAddresses, FromCores, FromMemory, FromMode, Manifest
+from gardien.model.manifest import Action, FromAddresses, FromCores, FromMemory, FromMode, Manifest, Probe
 from gardien.rules import composefile
 from gardien.rules.composefile import Data, Mount, fault
 from gardien.rules.entries import BELOW
@@ -190,9 +190,15 @@ def _texts(manifest: Manifest) -> Iterator[tuple[tuple[Key, ...], str]]:
     """Where `{NAME}` may stand in addresses and probes."""
     if manifest.address is not None:
         yield ("address",), manifest.address
-    for name, probe in manifest.probes.items():
-        yield from ((("probes", name, way), text) for way in ("http", "tcp") if (text := getattr(probe, way)))
-        yield from ((("probes", name, "headers", header), text) for header, text in probe.headers.items())
+    for at, probe in _probes(manifest):
+        yield from (((*at, way), text) for way in ("http", "tcp", "websocket") if (text := getattr(probe, way)))
+        yield from (((*at, "headers", header), text) for header, text in probe.headers.items())
+
+
+def _probes(manifest: Manifest) -> Iterator[tuple[tuple[Key, ...], Probe]]:
+    """Every question to the application, and where it stands."""
+    yield from ((("probes", name), probe) for name, probe in manifest.probes.items())
+    yield from ((("at_work", index), probe) for index, probe in enumerate(manifest.at_work))
 
 
 def _holes(manifest: Manifest) -> Iterator[Fault]:
@@ -211,7 +217,7 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
     images = composefile.image_defaults(data)
     backup, restore, update = manifest.backup, manifest.restore, manifest.update
     spoken: list[tuple[tuple[Key, ...], str]] = []
-    spoken += [(("probes", name, "exec"), probe.exec_) for name, probe in manifest.probes.items() if probe.exec_]
+    spoken += [((*at, "exec"), probe.exec_) for at, probe in _probes(manifest) if probe.exec_]
     spoken += [(("backup", "dumps", name, "exec"), dump.exec_) for name, dump in backup.dumps.items()]
     spoken += [(("restore", "load", index, "exec"), load.exec_) for index, load in enumerate(restore.load)]
     spoken += [(("restore", "first", index), service) for index, service in enumerate(restore.first)]

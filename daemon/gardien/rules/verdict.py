@@ -4,19 +4,17 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gardien.model.health import Alert, Disk, Severity
+from gardien.model.health import Alert, Severity
 from gardien.model.job import Job
 from gardien.model.letter import Letter
 from gardien.model.overview import StackView
 from gardien.model.target import TargetView
+from gardien.rules.letters import UNSENT_FOR
 from gardien.words import N_, Words
 
-LOW_SPACE = 0.10  # share of a disk that should stay free
-TIGHT_SPACE = 0.03
 CHECKED_WITHIN = timedelta(days=15)  # twice a week's time, and a day
 READ_WITHIN = timedelta(days=36)  # four weeks, and one that was missed
 LETTERS = "letters"  # the key of the alert that letters do not arrive
-UNSENT_FOR = timedelta(hours=1)
 CLEARED_WITHIN = timedelta(days=7)
 UNRESTORABLE = frozenset({"damaged", "dump-broken", "not-healthy", "bad-input"})  # the backup itself is at fault
 SAID_FOR = timedelta(days=14)
@@ -35,7 +33,6 @@ class Owed:
 def owed(
     stacks: Sequence[StackView],
     targets: Sequence[TargetView],
-    disks: Sequence[Disk],
     *,
     now: datetime,
     docker_answers: bool,
@@ -53,16 +50,6 @@ def owed(
                 Words.of(N_("Restart the machine. If that does not help, ask the person who helps you.")),
             )
         )
-    for stack in stacks if docker_answers else ():
-        if stack.health.health in ("ailing", "down"):
-            alerts.append(
-                Owed(
-                    f"stack:{stack.name}",
-                    "trouble",
-                    Words.of(N_("{stack} is not well: {why}"), stack=stack.title.given, why=stack.health.says),
-                    Words.of(N_("Restart it: `gardien stack start {stack}`."), stack=stack.name),
-                )
-            )
     copies = {target.name for target in targets if target.copy_of is not None}
     for stack in stacks:
         alerts += _of_backups(stack, copies)
@@ -81,7 +68,6 @@ def owed(
         for stack in stacks
         if stack.drift
     ]
-    alerts += [_of_disk(disk) for disk in disks if not disk.present or disk.free < disk.total * LOW_SPACE]
     alerts += [
         Owed(
             ":".join(["job", *job_key(job)]),
@@ -280,34 +266,17 @@ def of_new_beginning(began: datetime | None, now: datetime) -> list[Owed]:
 
 def of_letters(waiting: Sequence[Letter], now: datetime) -> list[Owed]:
     """Nobody can be written to: then the page alone says so."""
-    late = [each for each in waiting if each.error is not None and now - each.written > UNSENT_FOR]
-    if not late:
-        return []
-    error = late[0].error or Words.of("")
-    return [
-        Owed(
-            LETTERS,
-            "trouble",
-            Words.of(N_("letters cannot be sent: {why}"), why=error),
-            Words.of(N_("`gardien alert test` says what is wrong. What is written waits, and is sent once it can be.")),
-        )
-    ]
-
-
-def _of_disk(disk: Disk) -> Owed:
-    if not disk.present:
-        return Owed(
-            f"disk:{disk.path}",
-            "trouble",
-            Words.of(N_("the disk at {path} is not there"), path=disk.path),
-            Words.of(N_("Look whether it is plugged in, then restart the machine.")),
-        )
-    return Owed(
-        f"disk:{disk.path}",
-        "trouble" if disk.free < disk.total * TIGHT_SPACE else "notice",
-        Words.of(N_("the disk at {path} is nearly full"), path=disk.path),
-        Words.of(N_("Delete what nobody needs, or get a bigger disk.")),
-    )
+    late = {each.way: each.error for each in waiting if each.error is not None and now - each.written > UNSENT_FOR}
+    owed = []
+    if (error := late.get("mail")) is not None:
+        says = Words.of(N_("letters cannot be sent: {why}"), why=error)
+        remedy = N_("`gardien alert test` says what is wrong. What is written waits, and is sent once it can be.")
+        owed.append(Owed(LETTERS, "trouble", says, Words.of(remedy)))
+    if (error := late.get("second")) is not None:
+        says = Words.of(N_("the second way to reach you does not work: {why}"), why=error)
+        remedy = N_("`gardien alert test --second` says what is wrong.")
+        owed.append(Owed("second-way", "notice", says, Words.of(remedy)))
+    return owed
 
 
 def sentence(stacks: Sequence[StackView], alerts: Sequence[Alert]) -> tuple[Severity, Words]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gardien.model.settings import Settings
+from gardien.services.alerts import Alerts
 from gardien.services.backup import Backups
 from gardien.services.beacon import Beacon
 from gardien.services.browse import Browse
@@ -17,7 +18,9 @@ from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import Store
 from gardien.services.put_back import PutBacks
+from gardien.services.readings import Readings
 from gardien.services.recover import Recover
+from gardien.services.reports import Reports
 from gardien.services.restore import Restores
 from gardien.services.runner import Runner
 from gardien.services.setup import Setup
@@ -25,6 +28,7 @@ from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
 from gardien.services.upkeep import Upkeep
 from gardien.services.watch import Watch
+from gardien.services.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class House:
 
     settings: Settings
     store: Store
+    alerts: Alerts
     runner: Runner
     stacks: Stacks
     life: Life
@@ -42,6 +47,7 @@ class House:
     upkeep: Upkeep
     backups: Backups
     restores: Restores
+    reports: Reports
     kits: Kits
     recover: Recover
     browse: Browse
@@ -53,4 +59,6 @@ class House:
     beacon: Beacon
     calendar: Calendar
     letters: Letters
+    readings: Readings
+    witness: Witness
     feed: Feed

@@ -11,7 +11,7 @@ from gardien.model.proof import Trials
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
 from gardien.model.target import TargetView
-from gardien.rules import drill, schedule, sheet_alerts
+from gardien.rules import drill, restarts, schedule, sheet_alerts
 from gardien.rules.verdict import Owed, sentence
 from gardien.services.agenda import Agenda, added
 from gardien.services.care import ALL, ready_since
@@ -19,10 +19,13 @@ from gardien.services.clock import ahead
 from gardien.services.drill import since as drills_since
 from gardien.services.kit import Kits
 from gardien.services.ports import World
+from gardien.services.readings import Readings
+from gardien.services.rescue import rescue_of, restart_after
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
 from gardien.services.succession import stood_down_note
 from gardien.services.upkeep import Upkeep
+from gardien.services.witness import Witness
 from gardien.words import N_, Words
 
 SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
@@ -35,7 +38,15 @@ class Overviews:
     """The state of the house."""
 
     def __init__(  # noqa: PLR0917
-        self, world: World, runner: Runner, stacks: Stacks, agenda: Agenda, upkeep: Upkeep, kits: Kits
+        self,
+        world: World,
+        runner: Runner,
+        stacks: Stacks,
+        agenda: Agenda,
+        upkeep: Upkeep,
+        kits: Kits,
+        readings: Readings,
+        witness: Witness,
     ) -> None:
         self._world = world
         self._runner = runner
@@ -43,6 +54,8 @@ class Overviews:
         self._agenda = agenda
         self._upkeep = upkeep
         self._kits = kits
+        self._readings = readings
+        self._witness = witness
 
     async def stacks(self) -> tuple[StackView, ...]:
         """Every stack with its health and the age of its newest good backup."""
@@ -56,6 +69,7 @@ class Overviews:
         allowed = timedelta(hours=self._world.settings.backup.late_after_hours)
         nowhere = kept and running and not places
         late = nowhere and schedule.late(None, await added(self._world, stack.name), now, allowed)
+        rescue = await rescue_of(self._world, stack.name)
         return StackView(
             name=stack.name,
             title=stack.manifest.title,
@@ -70,6 +84,8 @@ class Overviews:
             kept=kept,
             drift=await self.drift(stack.name),
             trials=await self._trials(stack, now),
+            rescue=rescue,
+            next_try=restarts.next_try(rescue, restart_after(self._world, stack)),
         )
 
     async def _place(self, stack: Stack, target: str, now: datetime) -> PlaceView:
@@ -138,6 +154,8 @@ class Overviews:
         stacks = await self.stacks()
         disks, seen = await store.disks()
         alerts = await store.alerts()
+        if self._witness.alert is not None:
+            alerts.insert(0, self._witness.alert)
         severity, says = sentence(stacks, alerts)
         open_jobs = await store.jobs(open_only=True)
         recent = [job for job in await store.jobs(most=RECENT * 2) if job.over][:RECENT]
@@ -153,6 +171,8 @@ class Overviews:
             recent=tuple(recent),
             alerts=tuple(alerts),
             kits=await self._kits.views(),
+            readings=tuple(self._readings.latest()),
+            forecasts=dict(self._readings.forecasts),
         )
 
 

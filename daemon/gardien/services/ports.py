@@ -20,14 +20,22 @@ from gardien.services.ports_inside import Beneath, Inside, Listings
 from gardien.services.ports_keys import Keys
 from gardien.services.ports_letters import Mailer, Outbox, Pinger
 from gardien.services.ports_proofs import Proofs
+from gardien.services.ports_readings import Record, Sensors
 from gardien.words import Words
 
 Clock = Callable[[], datetime]  # aware, UTC
 OnProgress = Callable[[Progress], None]
 
 
-class Store(Proofs, Outbox, Protocol):
-    """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`)."""
+class Store(Proofs, Outbox, Record, Protocol):
+    """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`).
+
+    Every method raises MemoryFailed where that cannot be.
+    """
+
+    async def reopen(self) -> None:
+        """After its disk was away. Raises MemoryFailed if it still is."""
+        ...
 
     async def add_job(self, plan: Plan, now: datetime) -> int: ...
     async def job(self, job: int) -> Job | None: ...
@@ -85,7 +93,10 @@ class Store(Proofs, Outbox, Protocol):
     async def disks(self) -> tuple[list[Disk], datetime | None]: ...
 
     async def open_alert(self, key: str, severity: Severity, says: Words, remedy: Words, now: datetime) -> None:
-        """At most one open alert per key: opening it again changes its words, not its beginning."""
+        """At most one open alert per key: opening it again changes its words, not its beginning.
+
+        A notice that becomes trouble is another matter: `worse` is noted, and what a person said to it is forgotten.
+        """
         ...
 
     async def close_alert(self, key: str, now: datetime) -> None: ...
@@ -172,10 +183,13 @@ class Restic(Keys, Inside, Protocol):
         """
         ...
 
-    async def bring_back(self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress) -> None:
+    async def bring_back(
+        self, target: str, snapshot: str, folder: str, to: Path, progress: OnProgress, *, persistent: bool = False
+    ) -> None:
         """Restore what lies under `folder` in the snapshot straight into `to`, reading it all back to verify it.
 
         What an earlier, interrupted try left is completed; anything but success raises Damaged or a target's error.
+        `persistent`: see `save`.
         """
         ...
 
@@ -408,4 +422,6 @@ class World:
     beneath: Beneath
     listings: Listings
     mailer: Mailer
+    second_way: Mailer
     pinger: Pinger
+    sensors: Sensors

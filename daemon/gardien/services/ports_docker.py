@@ -1,11 +1,12 @@
 """What the use cases ask of Docker: of Compose, and of the engine itself. The rest of the neighbours: `ports`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from gardien.model.health import Container, EngineFacts
 from gardien.model.job import Progress
+from gardien.model.rescue import Event
 from gardien.model.stack import Stack
 
 OnProgress = Callable[[Progress], None]
@@ -46,8 +47,8 @@ class Compose(Protocol):
         """Run a command in a service's container; returns what it printed (or writes it to `output`, mode 0600)."""
         ...
 
-    async def restart(self, stack: Stack) -> None:
-        """Restart what runs, as it is; what is stopped stays so."""
+    async def restart(self, stack: Stack, services: Sequence[str] = ()) -> None:
+        """Restart what runs, as it is; what is stopped stays so. With `services` those that are there, in any state."""
         ...
 
     async def hashes(self, stack: Stack) -> dict[str, str]:
@@ -77,6 +78,13 @@ class Engine(Protocol):
 
     async def pull(self, image: str, progress: OnProgress) -> None: ...
     async def facts(self) -> EngineFacts: ...
+    def events(self) -> AsyncGenerator[Event, None]:
+        """What befalls containers of Compose projects, from now on; it costs nothing while nothing happens.
+
+        Raises DockerDown when the engine goes. Close it in the end.
+        """
+        ...
+
     async def attach(self, project: str, service: str, network: str, names: Sequence[str]) -> bool:
         """Put a service's running container on a network, where it is called by these names too.
 

@@ -225,7 +225,8 @@ class _Restore:
         while True:
             source = self._source(run)
             try:
-                return await self._bring(run, source)
+                # The last place that could give it is waited for: a line that is cut comes back.
+                return await self._bring(run, source, persistent=not _pairs(run, "others"))
             except (NoSpace, NoMemory, Refused):
                 raise
             except GardienError as error:
@@ -243,8 +244,10 @@ class _Restore:
         await self._world.moments.make_room(beside)
         await files.make_folder(beside, None, 0o700)
 
-    async def _bring(self, run: Run, source: Source) -> None:
-        await self._world.restic.bring_back(source.target, source.snapshot, source.folder, self._side(run), run.report)
+    async def _bring(self, run: Run, source: Source, *, persistent: bool) -> None:
+        await self._world.restic.bring_back(
+            source.target, source.snapshot, source.folder, self._side(run), run.report, persistent=persistent
+        )
 
     async def _unfetch(self, run: Run) -> None:
         await self._world.files.remove(self._side(run))
@@ -304,7 +307,7 @@ class _Restore:
             folder = next((each.paths[0] for each in listed if each.id == wanted), str(home))
             source = Source(target, wanted, folder)
             await self._make_side(run)
-            await self._bring(run, source)
+            await self._bring(run, source, persistent=True)
             await side.verify(self._world, self._stacks, name, self._side(run), source)
             await files.write_down(self._side(run))
             await files.move(self._side(run), home)
@@ -380,11 +383,18 @@ class _Restore:
 
     async def _gate(self, run: Run) -> None:
         stack = await self._new(run)
+        if not await self._is_up(stack):  # a power cut took what Docker knew of it
+            await self._world.compose.up(stack)
         await recipes.patiently(self._world, stack)
         await self._door.tend(opened=stack.name)
 
+    async def _is_up(self, stack: Stack) -> bool:
+        return any(each.state == "running" for each in await self._world.engine.containers([stack.project]))
+
     async def _settle(self, run: Run) -> None:
         stack = await self._new(run)
+        if not await self._is_up(stack):
+            await self._gate(run)
         await self._stacks.want(stack.name, "running")
         await self._world.files.write_down(stack.home)  # what was loaded, before the dumps go
         await self._world.files.remove(stack.dumps)

@@ -8,24 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gardien.errors import DockerDown, GardienError
+from gardien.errors import DockerDown, GardienError, MemoryFailed
 from gardien.model.health import Answer, Container, StackHealth
 from gardien.model.job import Job
+from gardien.model.rescue import Event
 from gardien.model.stack import Stack
-from gardien.rules import verdict
+from gardien.rules import stack_alerts, verdict
 from gardien.rules.health import Seen, health_of
-from gardien.services import disk, recipes
+from gardien.services import recipes
 from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
 from gardien.services.life import Life
 from gardien.services.overview import Overviews, drift_note
 from gardien.services.ports import World
+from gardien.services.readings import Readings
+from gardien.services.rescue import Rescues, Sight
 from gardien.services.stacks import Stacks
+from gardien.services.witness import Witness
 from gardien.words import N_, Words
 
 log = logging.getLogger(__name__)
 
+LISTEN_AGAIN = 15.0  # seconds, after Docker was away
 TICK = 5.0  # seconds between two looks at the engine
 SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
 COMPARE_EVERY = 900.0  # seconds between two comparisons of what runs with what was set up
@@ -51,12 +56,24 @@ class Watch:
     """Runs as one task for the daemon's life; `look` can be asked for at any time."""
 
     def __init__(  # noqa: PLR0917
-        self, world: World, stacks: Stacks, life: Life, door: Doorkeeper, overviews: Overviews, feed: Feed
+        self,
+        world: World,
+        stacks: Stacks,
+        life: Life,
+        door: Doorkeeper,
+        rescues: Rescues,
+        readings: Readings,
+        witness: Witness,
+        overviews: Overviews,
+        feed: Feed,
     ) -> None:
         self._world = world
         self._stacks = stacks
         self._life = life
         self._door = door
+        self._rescues = rescues
+        self._readings = readings
+        self._witness = witness
         self._overviews = overviews
         self._feed = feed
         self._memory: dict[str, _Memory] = {}
@@ -68,18 +85,49 @@ class Watch:
 
     async def run(self) -> None:
         """Look, for ever."""
-        listener = asyncio.create_task(self._look_when_a_job_moves())
+        listeners = [asyncio.create_task(each) for each in (self._look_when_a_job_moves(), self._hear_docker())]
         try:
             while True:
                 try:
                     await self.look()
+                except MemoryFailed as error:
+                    log.warning("%s", error)
                 except Exception:
                     log.exception("a look at the house failed")
                 self._hurry.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), TICK)
         finally:
-            listener.cancel()
+            for each in listeners:
+                each.cancel()
+            await asyncio.gather(*listeners, return_exceptions=True)
+
+    async def _hear_docker(self) -> None:
+        """What befalls containers, as it happens: a list of them shows only what is."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._world.engine.events()) as events:
+                    async for event in events:
+                        await self._take(event)
+            except DockerDown:
+                pass  # the looks tell of that
+            except Exception:
+                log.exception("what befalls containers could not be heard")
+            await asyncio.sleep(LISTEN_AGAIN)
+
+    async def _take(self, event: Event) -> None:
+        stack = next((each for each in await self._stacks.all() if each.project == event.project), None)
+        if stack is None:
+            return
+        if event.what == "started":
+            self._memory.setdefault(stack.name, _Memory()).up_since = self._world.clock()
+        if await self._rescues.tell(stack, event, held=stack.name in await self._held()):
+            self._settled_at = float("-inf")
+            self._hurry.set()
+
+    async def _held(self) -> set[str]:
+        """The stacks at which a job is, or for which one waits."""
+        return {name for job in await self._world.store.jobs(open_only=True) for name in _stacks_of(job)}
 
     async def _look_when_a_job_moves(self) -> None:
         async for topic in self._feed.listen():
@@ -93,7 +141,11 @@ class Watch:
     async def look(self) -> None:
         """One look at everything that is due."""
         async with self._looking:
-            await self._look()
+            try:
+                await self._look()
+            except MemoryFailed as error:
+                self._witness.saw(error)
+                raise
 
     async def _look(self) -> None:
         stacks = await self._stacks.all()
@@ -114,6 +166,8 @@ class Watch:
         )
         moved = await self._write(healths, former)
         if containers is not None:
+            moved |= await self._rescue(stacks, healths, containers)
+        if containers is not None:
             for stack in stacks:
                 if stack.name not in busy:
                     try:
@@ -123,7 +177,6 @@ class Watch:
         clock = asyncio.get_running_loop().time()
         if moved or clock - self._settled_at >= SETTLE_EVERY:
             self._settled_at = clock
-            await self._look_at_disks()
             await self._settle_alerts(docker_answers=containers is not None)
 
     async def _greet_docker(self, answers: bool) -> None:
@@ -182,6 +235,25 @@ class Watch:
             memory.answers[name] = answer
             memory.failures[name] = 0 if answer.ok else memory.failures.get(name, 0) + 1
 
+    async def _rescue(
+        self, stacks: Sequence[Stack], healths: Sequence[StackHealth], containers: Sequence[Container]
+    ) -> bool:
+        """Whether anything is new of what befell a stack, or is done about it."""
+        ill = any(health.health in ("ailing", "down") for health in healths)
+        held, moved = await self._held() if ill else set(), False
+        for stack, health in zip(stacks, healths, strict=True):
+            memory = self._memory.setdefault(stack.name, _Memory())
+            ours = [each for each in containers if each.project == stack.project]
+            sight = Sight(ours, dict(memory.answers), memory.up_since, stack.name in held)
+            try:
+                moved |= await self._rescues.look(stack, health, sight)
+            except GardienError as error:
+                log.warning("nothing could be done about %s: %s", stack.name, error)
+        await self._rescues.forget({stack.name for stack in stacks})
+        if moved:
+            self._feed.changed("health")
+        return moved
+
     async def _write(self, healths: Sequence[StackHealth], former: dict[str, StackHealth]) -> bool:
         """Whether a stack's health moved."""
         clock = asyncio.get_running_loop().time()
@@ -202,18 +274,11 @@ class Watch:
             self._feed.changed("health")
         return any_moved
 
-    async def _look_at_disks(self) -> None:
-        folders = self._world.settings.folders
-        disks = [await self._world.host.disk(folders.state)]
-        if await self._world.store.noted(disk.NOTE) is not None:  # before the first stack there is nothing to miss
-            data = await self._world.host.disk(folders.data)
-            disks = [data, *(each for each in disks if not data.present or each.device != data.device)]
-        await self._world.store.set_disks(disks, self._world.clock())
-
     async def _settle_alerts(self, *, docker_answers: bool) -> None:
         """Open what is owed, close what is over."""
         store, now = self._world.store, self._world.clock()
-        disks, _ = await store.disks()
+        disks = await self._readings.disks()
+        await store.set_disks(disks, now)
         newest: dict[tuple[str, ...], Job] = {}
         for job in await store.jobs(most=200):
             if job.over:
@@ -228,21 +293,26 @@ class Watch:
             *verdict.of_letters(await store.letters(waiting=True), now),
             *await self._overviews.owed(now),
         ]
+        stacks = await self._overviews.stacks()
         owed = verdict.owed(
-            await self._overviews.stacks(),
+            stacks,
             await self._overviews.targets(),
-            disks,
             now=now,
             docker_answers=docker_answers,
             last_jobs=list(newest.values()),
-            house=house,
+            house=[*house, *(stack_alerts.of_stacks(stacks, now) if docker_answers else ())],
         )
         before = {alert.key: alert for alert in await store.alerts()}
+        owed = self._readings.with_the_machine(owed, before.keys())
         for each in owed:
             known = before.get(each.key)
-            if known is None or (known.says, known.severity) != (each.says, each.severity):
+            if known is None or (known.says, known.severity, known.remedy) != (each.says, each.severity, each.remedy):
                 await store.open_alert(each.key, each.severity, each.says, each.remedy, now)
                 self._feed.changed("alert")
         for key in before.keys() - {each.key for each in owed}:
             await store.close_alert(key, now)
             self._feed.changed("alert")
+
+
+def _stacks_of(job: Job) -> set[str]:
+    return {job.plan.subject, *(lease[6:] for lease in job.plan.leases if lease.startswith("stack:"))}

@@ -1,0 +1,65 @@
+"""The JSON API of alerts and letters: what is open, what people say to it, what was written. See `api`."""
+
+from aiohttp import web
+
+from gardien.faces import asked, wire
+from gardien.faces.api_targets import ROOT
+from gardien.model.health import Alert
+from gardien.services.house import House
+
+
+class AlertsApi:
+    """The handlers, one method per route."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        """Open alerts; with `?all=1` those that are over, too."""
+        found = await self._house.alerts.list(open_only="all" not in request.query)
+        return web.json_response({"alerts": [wire.alert(each, asked.language(request)) for each in found]})
+
+    async def know(self, request: web.Request) -> web.Response:
+        """Say that one knows of an alert: no more letters about it, but that it is over."""
+        body = await asked.fields(request, {"alert": str}, {})
+        return _answer(request, await self._house.alerts.know(body["alert"]))
+
+    async def snooze(self, request: web.Request) -> web.Response:
+        """Let an alert sleep `for` so long, such as `2d`."""
+        body = await asked.fields(request, {"alert": str, "for": str}, {})
+        return _answer(request, await self._house.alerts.snooze(body["alert"], body["for"]))
+
+    async def wake(self, request: web.Request) -> web.Response:
+        """Undo both."""
+        body = await asked.fields(request, {"alert": str}, {})
+        return _answer(request, await self._house.alerts.wake(body["alert"]))
+
+    async def letters(self, request: web.Request) -> web.Response:
+        """The letters that were written, newest first, and which of them are still to be sent."""
+        found, language = await self._house.store.letters(), asked.language(request)
+        return web.json_response({"letters": [wire.letter(each, language) for each in found]})
+
+    async def test(self, request: web.Request) -> web.Response:
+        """Send a letter that says that letters arrive, at once; with `second`, by the second way."""
+        second = bool((await asked.fields(request, {}, {"second": bool})).get("second"))
+        await self._house.letters.test(second=second)
+        settings = self._house.settings
+        to = [settings.second_way.url] if second and settings.second_way is not None else []
+        return web.json_response({"to": list(settings.mail.to) if settings.mail is not None and not second else to})
+
+
+def _answer(request: web.Request, alert: Alert) -> web.Response:
+    return web.json_response({"alert": wire.alert(alert, asked.language(request))})
+
+
+def routes(house: House) -> list[web.RouteDef]:
+    """Every route, with its full path."""
+    api = AlertsApi(house)
+    return [
+        web.get(f"{ROOT}/alerts", api.alerts),
+        web.post(f"{ROOT}/alerts/ack", api.know),
+        web.post(f"{ROOT}/alerts/snooze", api.snooze),
+        web.post(f"{ROOT}/alerts/wake", api.wake),
+        web.get(f"{ROOT}/letters", api.letters),
+        web.post(f"{ROOT}/letters/test", api.test),
+    ]
