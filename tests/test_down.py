@@ -199,7 +199,7 @@ async def test_coming_and_going_is_one_alert(down: Down) -> None:
         down.app.answers = False
         await down.go(1)
         down.app.answers = True
-        await down.go(4)
+        await down.go(10)
     found = await down.look()
     assert "comes and goes: 3 times" in str(found[f"stack:{STACK}"].says)
     opened = found[f"stack:{STACK}"].id

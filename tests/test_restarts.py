@@ -92,8 +92,14 @@ def test_a_backup_or_a_start_in_between_is_no_recovery() -> None:
     assert len(known[-1][1].of("fell")) == 1
 
 
+def test_what_wavers_while_it_comes_up_fell_once() -> None:
+    [*_, (now, rescue, _)] = live([("down", 1), ("well", 1)] * 4)
+    assert len(rescue.of("fell")) == 1
+    assert not restarts.comes_and_goes(rescue, now)
+
+
 def test_it_comes_and_goes_until_it_was_well_for_an_hour() -> None:
-    looks: list[Look] = [("ailing", 2), ("well", 5)] * 3
+    looks: list[Look] = [("ailing", 2), ("well", 15)] * 3
     [*_, (now, rescue, _)] = live(looks)
     assert restarts.comes_and_goes(rescue, now)
     [*_, (now, rescue, _)] = live([*looks, ("well", 61)])

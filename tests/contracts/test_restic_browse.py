@@ -186,15 +186,21 @@ async def test_who_stops_reading_ends_restic(folder: Ground) -> None:
     assert await anext(chunks)
     await asyncio.sleep(1)
     assert psutil.Process().memory_info().rss - before < 8 << 20
-    assert [each for each in psutil.Process().children(recursive=True) if each.name() == "restic"]
+    assert restics()
     await chunks.aclose()
-    assert not [each for each in psutil.Process().children(recursive=True) if each.name() == "restic"]
+    assert not restics()
     task = asyncio.create_task(all_of(folder.restic.dumped("host", saved.id, f"{source}/film")))
-    await asyncio.sleep(0.3)
+    while not restics():
+        await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not [each for each in psutil.Process().children(recursive=True) if each.name() == "restic"]
+    assert not restics()
+
+
+def restics() -> list[psutil.Process]:
+    """Those that we started and that live."""
+    return [each for each in psutil.Process().children(recursive=True) if each.name() == "restic"]
 
 
 # -- listings

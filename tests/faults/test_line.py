@@ -107,7 +107,7 @@ def test_row_33_the_line_dies_when_what_was_there_has_given_way(home: House, los
     """In place: it is waited for, and what was asked for comes. `lost`: that is gone by then; what gave way is back."""
     letter = home.srv / "letter"
     letter.write_text("saved")
-    home.weigh(8)
+    home.weigh(3)
     saved = backed_up(home)
     letter.write_text("since")
     home.box.stop()
@@ -275,7 +275,8 @@ def test_row_07_by_day_no_faster_than_allowed(home: House) -> None:
         while not machine.json("job", "list")[0]["over"]:
             if (now := weight(home.repository)) > seen[-1][1] + 10_000:
                 seen.append((time.monotonic(), now))
-        assert machine.json("job", "list")[0]["state"] == "done"
+        job = machine.json("job", "list")[0]
+        assert job["state"] == "done", (job["says"], job["detail"], job["steps"])
         assert seen[-1][1] - before > 2 << 20
         (first, some), (last, most) = seen[1], seen[-1]
         return (most - some) / 1024 / (last - first) if len(seen) > 2 else 1e9

@@ -78,10 +78,11 @@ def confined(room: Path, group: Path, *, lean: bool = True) -> str:
 def small(room: Path, left: int, *, lean: bool = True) -> Iterator[tuple[Ground, "subprocess.Popen[bytes]"]]:
     """A ground where so many MB are left for restic, beside a database. Not `lean`: there is room for little."""
     with ground("folder", room) as g, cell(DATABASE + 12 + left) as group, database(group) as running:
-        restic = ResticCli(
-            g.settings.model_copy(update={"programs": Programs(restic=confined(room, group, lean=lean))})
+        free, poor = (
+            g.settings.model_copy(update={"programs": Programs(restic=restic)})
+            for restic in (PLAIN, confined(room, group, lean=lean))
         )
-        yield Ground(g.settings, restic, g.files, g.root, g.repository), running
+        yield Ground(free, ResticCli(poor), g.files, g.root, g.repository), running
 
 
 async def test_row_19_it_is_tried_with_less(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -115,6 +116,8 @@ async def test_row_19_what_cannot_be_is_said(tmp_path: Path) -> None:
 
 def test_row_19_what_a_person_is_told(tmp_path: Path) -> None:
     with cell(DATABASE + 22) as group, database(group) as running, box() as machine:
+        machine.settings["programs"]["restic"] = PLAIN
+        machine.save_settings()
         settle(machine)
         machine.gardien("backup", "create", STACK)
         machine.stop()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from gardien.adapters.surely import surely
 from gardien.errors import CommandFailed
 from gardien.words import N_
@@ -32,6 +34,7 @@ _CHUNK = 1 << 16
 _GRACE = 10.0  # seconds after SIGINT, and again after SIGTERM
 _LAST_WORDS = 2.0  # seconds to empty the pipes after its end
 _LOOK = 0.05  # seconds between two looks at what is still alive
+_UNBURIED = 60  # looks at the dead of whose end the system has not taken note: restic would leave their locks alone
 # 1000: what the kernel ends first when memory runs out, however big a database is. Said before the command begins: it
 # may take all there is in the moment in which we would say it from outside.
 _EXPENDABLE = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$0" "$@"')
@@ -164,6 +167,10 @@ async def reap(children: Path, grace: float = _GRACE) -> int:
             _signal(each, signal.SIGINT)
             _signal(each, signal.SIGCONT)  # one that was stopped hears nothing
     await _sweep(tokens, grace=grace)
+    for _ in range(_UNBURIED):
+        if not any(psutil.pid_exists(each.pid) for each in found):
+            break
+        await asyncio.sleep(_LOOK)
     for token in tokens:
         await asyncio.to_thread((children / token).unlink, missing_ok=True)
     return len(found)

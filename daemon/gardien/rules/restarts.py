@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from gardien.model.health import Answer, Container, Health
 from gardien.model.plan import Plan, Step
-from gardien.model.rescue import MOST, Mishap, Rescue
+from gardien.model.rescue import MOST, Befell, Mishap, Rescue
 from gardien.model.stack import Stack
 from gardien.words import N_, Words
 
@@ -15,8 +16,10 @@ WELL_FOR = timedelta(hours=1)
 PAUSES = (1.0, 10 / 3, 10.0)  # before each try, in shares of `limits.restart_after`: 3, 10 and 30 minutes
 REMEMBERED = timedelta(days=1)
 _KEPT = 30  # mishaps of one stack
+_BURSTS: Mapping[Befell, timedelta] = MappingProxyType(
+    {"fell": timedelta(minutes=10), "no-memory": timedelta(minutes=1)}  # within which more of the same are one
+)
 FALLS = 3  # within WINDOW: then it comes and goes, and that is one alert until it is well for a while
-BURST = timedelta(minutes=1)
 DEATHS, AGAIN_AND_AGAIN = 3, timedelta(minutes=10)
 LINES, WIDTH = 20, 300  # of a log
 
@@ -43,12 +46,12 @@ def seen(before: Rescue, health: Health, says: Words, now: datetime) -> Rescue:
 
 
 def with_mishap(before: Rescue, mishap: Mishap, now: datetime) -> Rescue:
-    """One more; what is older than a day, or one of too many, is forgotten. The kernel may end many parts at once."""
-    if any(
-        (each.what, each.service) == (mishap.what, mishap.service) == ("no-memory", each.service)
-        and now - each.at < BURST
-        for each in before.mishaps
-    ):
+    """One more; what is older than a day, or one of too many, is forgotten. The kernel may end many parts at once, and
+    what comes up may waver: that is one.
+    """
+    burst = _BURSTS.get(mishap.what, timedelta())
+    same = [each for each in before.of(mishap.what) if each.service == mishap.service]
+    if same and now - same[-1].at < burst:
         return before
     return replace(before, mishaps=_newest((*before.mishaps, mishap), now))
 
