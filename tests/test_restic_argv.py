@@ -209,6 +209,7 @@ STORM = "Stat(<config/>) returned error, retrying after 1.2s: "
         (f"{STORM}unexpected HTTP response (503): 503 Service Unavailable", False),
         (f"{STORM}unexpected HTTP response (403): 403 Forbidden", True),
         ("Save(<data/bd>) returned error, retrying after 1s: OpenFile x/data/bd/bd-restic-temp-0558403: lost", False),
+        ("Save(<data/bd>) returned error, retrying after 1s: OpenFile x/data/bd/bd: connection lost", True),
         ("Access Denied", False),
     ],
 )

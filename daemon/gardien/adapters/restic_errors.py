@@ -255,7 +255,8 @@ _ACCESS = (  # a number stands alone: the names of what restic stores end in any
 )
 _TLS = r"x509:|tls: failed|certificate (is not|has expired)|server gave HTTP response to HTTPS client"
 _NO_BUCKET = r"bucket does not exist"
-_LASTING = f"{_FULL}|{_ACCESS}|{_TLS}|{_NO_BUCKET}"
+_CUT = r": connection lost$"  # over SSH 0.18 connects once; a new restic goes on from where this one was
+_LASTING = f"{_FULL}|{_ACCESS}|{_TLS}|{_NO_BUCKET}|{_CUT}"
 _KEPT = r"Remove\(<(snapshot|data|index|key)/\w+>\).*(\b403\b|Access ?Denied|permission denied|Operation not permitted)"
 _PATTERNS: tuple[tuple[str, _Meaning], ...] = (
     (r"wrong password or no key found", _PASSPHRASE),
