@@ -34,6 +34,7 @@ from gardien.adapters.shelf import FileShelf, load_settings
 from gardien.adapters.ssh_keys import SshKeys
 from gardien.adapters.store import SqliteStore
 from gardien.errors import GardienError, unexpected
+from gardien.faces.doorstep import Doorstep
 from gardien.faces.letter import LetterWriter
 from gardien.faces.server import serve
 from gardien.model.settings import Settings
@@ -226,16 +227,18 @@ async def _live(settings: Settings, config: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with contextlib.closing(OnlyOne(folders.state / "lock")):
+    with contextlib.closing(OnlyOne(folders.state / "lock")), Doorstep() as doorstep:
         while not stop.is_set():
-            await _one_life(settings, config, systemd, stop)
+            await _one_life(settings, config, systemd, stop, doorstep)
             if not stop.is_set():
                 log.info("beginning anew with %s", config)
                 settings = await asyncio.to_thread(load_settings, config)
     log.info("stopped")
 
 
-async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: asyncio.Event) -> None:
+async def _one_life(
+    settings: Settings, config: Path, systemd: Systemd, stop: asyncio.Event, doorstep: Doorstep
+) -> None:
     """Recover first, then answer the door, then watch and keep the calendar; until `stop`, or the settings change."""
     await process.reap(settings.folders.run / "children")
     async with neighbours(settings, config=config) as world:
@@ -244,7 +247,7 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
         # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
         await house.runner.recover()
         await house.recover.go_on()
-        async with _stopped_at_last(house), serve(house):
+        async with _stopped_at_last(house), serve(house, doorstep):
             tasks = [
                 asyncio.create_task(house.watch.run(), name="watch"),
                 asyncio.create_task(house.door.run(house.feed), name="door"),

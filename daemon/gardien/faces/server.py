@@ -1,7 +1,6 @@
 """The daemon's door: one application behind a unix socket and a TCP port, and what holds for every request."""
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -15,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp_session import session_middleware
 from yarl import URL
 
-from gardien.errors import BadInput, GardienError, PortTaken, unexpected
+from gardien.errors import BadInput, GardienError, unexpected
 from gardien.faces import (
     alert_pages,
     api,
@@ -33,6 +32,7 @@ from gardien.faces import (
     wire,
 )
 from gardien.faces.auth import over_socket
+from gardien.faces.doorstep import Doorstep
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import Screen
 from gardien.model.settings import Page
@@ -200,19 +200,21 @@ def make_app(house: House) -> web.Application:
 
 
 @asynccontextmanager
-async def serve(house: House) -> AsyncIterator[None]:
-    """Answer on the unix socket and on the page's port. Raises PortTaken, BadInput."""
+async def serve(house: House, doorstep: Doorstep | None = None) -> AsyncIterator[None]:
+    """Answer on the unix socket and on the page's port. Raises PortTaken, BadInput.
+
+    `doorstep`: holds the port, also before and after; without, it is held meanwhile.
+    """
     page = house.settings.page
     path = house.settings.socket
     app = make_app(house)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
+    own = Doorstep()
     try:
         await web.SockSite(runner, _unix_socket(path)).start()
-        try:
-            await web.TCPSite(runner, page.address.strip("[]"), page.port).start()
-        except OSError as error:
-            raise _cannot_listen(page, error) from error
+        for link in await (doorstep or own).at(page):
+            await web.SockSite(runner, link).start()
         await asyncio.to_thread(app[SCREEN].warm)
         publishing = asyncio.create_task(_publish(house, runner), name="publish")
         try:
@@ -222,6 +224,7 @@ async def serve(house: House) -> AsyncIterator[None]:
             await asyncio.gather(publishing, return_exceptions=True)
     finally:
         await runner.cleanup()
+        own.close()
         with suppress(FileNotFoundError):
             path.unlink()
 
@@ -262,20 +265,3 @@ def _unix_socket(path: Path) -> socket.socket:
             why=error.strerror or str(error),
         ) from error
     return link
-
-
-def _cannot_listen(page: Page, error: OSError) -> GardienError:
-    if error.errno == errno.EADDRINUSE:
-        return PortTaken(
-            N_("cannot show the page on {address}:{port}: another program listens there"),
-            N_("Stop that program, or choose another number for `page.port` in gardien.yaml."),
-            address=page.address,
-            port=page.port,
-        )
-    return BadInput(
-        N_("cannot show the page on {address}:{port}: {why}"),
-        N_("Correct `page.address` and `page.port` in gardien.yaml."),
-        address=page.address,
-        port=page.port,
-        why=error.strerror or str(error),
-    )
