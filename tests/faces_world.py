@@ -177,6 +177,7 @@ class World:
         nobody = object()
         self.house = House(
             settings=self.settings,
+            preferences=nobody,  # type: ignore[arg-type]
             store=self.store,
             alerts=Alerts(SimpleNamespace(store=self.store, clock=lambda: self.now), self.feed),  # type: ignore[arg-type]
             runner=Runner(self),  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ from gardien.adapters.files import LocalFiles
 from gardien.adapters.hosts import load_hosts
 from gardien.adapters.listings import SqliteListings
 from gardien.adapters.probes import judge, silent
-from gardien.adapters.shelf import FileShelf
+from gardien.adapters.settings_file import edited
+from gardien.adapters.shelf import FileShelf, settings_in
 from gardien.errors import (
     CommandFailed,
     Damaged,
@@ -41,6 +42,7 @@ from gardien.errors import (
     TargetUnreachable,
     WrongPassphrase,
 )
+from gardien.model.edit import Changes, Edit
 from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Fault, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Expectation, Probe
@@ -1145,6 +1147,8 @@ class FakeShelf:
         self._files = files
         self.shipped = {recipe.name: recipe for recipe in recipes}
         self.merged: dict[str, Json] = {}  # what was written into the settings file
+        self.file = f"folders: {{owner: {self._owner}}}\n"  # its text, and what it was before
+        self.file_before: str | None = None
 
     async def recipes(self) -> list[str]:
         return sorted(self.shipped)
@@ -1183,6 +1187,18 @@ class FakeShelf:
 
     async def merge_settings(self, fields: Mapping[str, Json]) -> None:
         self.merged = dict(fields)
+
+    async def edited(self, changes: Changes) -> Edit:
+        return self._edit(edited(self.file, changes))
+
+    async def write_settings(self, text: str) -> None:
+        self.file_before, self.file = self.file, self._edit(text).after
+
+    async def former_settings(self) -> Edit | None:
+        return None if self.file_before is None else self._edit(self.file_before)
+
+    def _edit(self, after: str) -> Edit:
+        return Edit(self.file, after, settings_in(after, self._owner / "gardien.yaml"))
 
     async def set_target(self, name: str, target: Target | None) -> None:
         await self._keep(self._owner / "targets" / f"{name}.yaml", None if target is None else target.model_dump_json())

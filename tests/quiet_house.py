@@ -20,6 +20,7 @@ from gardien.adapters.store import SqliteStore
 from gardien.app import household
 from gardien.errors import GardienError
 from gardien.faces.server import serve
+from gardien.model.edit import Changes, Edit
 from gardien.model.job import Progress
 from gardien.model.snapshot import Checked, Saved
 from gardien.model.stack import Recipe
@@ -105,6 +106,15 @@ class Shelf(FakeShelf):
     async def recipes(self) -> list[str]:
         return await self.real.recipes()
 
+    async def edited(self, changes: Changes) -> Edit:
+        return await self.real.edited(changes)
+
+    async def write_settings(self, text: str) -> None:
+        await self.real.write_settings(text)
+
+    async def former_settings(self) -> Edit | None:
+        return await self.real.former_settings()
+
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
         return await self.real.recipe(name) if folder is None else await super().recipe(name, folder)
 
@@ -119,6 +129,7 @@ class Quiet:
     docker: FakeDocker
     host: FakeHost
     registries: FakeRegistries
+    begun_anew: list[bool] = field(default_factory=list)  # each time that the settings were to be read again
     hold: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -142,7 +153,7 @@ async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     settings = load_settings(root / "gardien.yaml")
     for folder in (settings.folders.run, settings.folders.state):
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    real = FileShelf(COMPOSE, settings.folders.owner, LocalFiles())
+    real = FileShelf(COMPOSE, settings.folders.owner, LocalFiles(), root / "gardien.yaml")
     recipes = [await real.recipe(name) for name in STACKS]
     fakes = neighbours(settings, recipes)
     fakes.docker.apps |= {recipe.name: Notebook() for recipe in recipes}
@@ -152,7 +163,9 @@ async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     try:
         restic = SlowRestic(settings, fakes.files, lambda: datetime.now(UTC))
         world = replace(fakes.world, store=store, restic=restic, shelf=shelf, clock=lambda: datetime.now(UTC))
-        quiet = Quiet(household(world), fakes.files, restic, fakes.docker, fakes.host, fakes.registries)
+        anew: list[bool] = []
+        house = household(world, begin_anew=lambda: anew.append(True))
+        quiet = Quiet(house, fakes.files, restic, fakes.docker, fakes.host, fakes.registries, anew)
         restic.hold = quiet.hold
         quiet.hold.set()
         async with serve(quiet.house):

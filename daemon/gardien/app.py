@@ -56,6 +56,7 @@ from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import World
+from gardien.services.preferences import Preferences
 from gardien.services.put_back import PutBacks
 from gardien.services.readings import Readings
 from gardien.services.recover import Recover
@@ -156,6 +157,7 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
     return House(
         alerts=Alerts(world, feed),
         settings=world.settings,
+        preferences=Preferences(world, begin_anew),
         store=world.store,
         runner=runner,
         stacks=stacks,

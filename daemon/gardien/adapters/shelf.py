@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 
 from gardien.adapters.document import Document, read, validate
+from gardien.adapters.settings_file import edited
 from gardien.errors import BadInput, NotFound
+from gardien.model.edit import Changes, Edit
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import BackupRecipe, Manifest, Text
 from gardien.model.plan import Json
@@ -236,9 +238,39 @@ class FileShelf:
 
         Raises `Faults` for what cannot be, and then nothing is written.
         """
+        text, mode = await asyncio.to_thread(_merged, self._settings_file, fields)
+        await self._files.write(self._settings_file, text, mode)
+
+    async def edited(self, changes: Changes) -> Edit:
+        """The settings file with these keys changed. Nothing is written. Raises `Faults` for what cannot be."""
+        before = await asyncio.to_thread(self._settings_file.read_text, "utf-8")
+        return await asyncio.to_thread(self._edit, before, edited(before, changes))
+
+    async def former_settings(self) -> Edit | None:
+        """Back to what it was before `write_settings`; None if there is no way back, or no sound one."""
+        text = await self._files.read(_beside(self._settings_file))
+        if text is None:
+            return None
+        before = await asyncio.to_thread(self._settings_file.read_text, "utf-8")
+        with suppress(Faults):
+            return await asyncio.to_thread(self._edit, before, text)
+        return None
+
+    async def write_settings(self, text: str) -> None:
+        """Write the settings file; what it was is kept beside it. Raises `Faults`, and then nothing is written."""
+        path = self._settings_file
+        await asyncio.to_thread(settings_in, text, path)
+        before, mode = await asyncio.to_thread(lambda: (path.read_text("utf-8"), stat.S_IMODE(path.stat().st_mode)))
+        await self._files.write(_beside(path), before, mode)
+        await self._files.write(path, text, mode)
+
+    @property
+    def _settings_file(self) -> Path:
         assert self._config is not None, "this shelf has no settings file"
-        text, mode = await asyncio.to_thread(_merged, self._config, fields)
-        await self._files.write(self._config, text, mode)
+        return self._config
+
+    def _edit(self, before: str, after: str) -> Edit:
+        return Edit(before, after, settings_in(after, self._settings_file))
 
     async def secrets(self, name: str) -> dict[str, str]:
         """What was generated for this stack. Raises `Faults`, which never show a value."""
@@ -312,13 +344,14 @@ class FileShelf:
 
 def _merged(path: Path, fields: Mapping[str, Json]) -> tuple[str, int]:
     """The settings file with these keys, as it would be accepted, and its mode."""
-    yaml, text = YAML(), StringIO()
-    yaml.width = 10_000
-    data = yaml.load(path.read_text("utf-8"))
-    data.update(fields)
-    yaml.dump(data, text)
-    settings_in(text.getvalue(), path)
-    return text.getvalue(), stat.S_IMODE(path.stat().st_mode)
+    text = edited(path.read_text("utf-8"), {(key,): value for key, value in fields.items()})
+    settings_in(text, path)
+    return text, stat.S_IMODE(path.stat().st_mode)
+
+
+def _beside(config: Path) -> Path:
+    """Where the former settings are kept."""
+    return config.with_name(f"{config.name}.before")
 
 
 def _yaml(data: object) -> str:

@@ -154,6 +154,13 @@ def _mail(settings: Settings) -> Iterator[Fault]:
             N_("the mail server is asked without encryption, and it is not this machine"),
             N_("Write `security: tls` or `security: starttls`."),
         )
+    if mail is not None and forbidden(mail.host):
+        yield _fault(
+            ("mail", "host"),
+            N_("{host} leads to an address at which no mail server may be"),
+            N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked."),
+            host=mail.host,
+        )
 
 
 def _second_way(settings: Settings) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.people import People
 from gardien.services.ports import Store
+from gardien.services.preferences import Preferences
 from gardien.services.put_back import PutBacks
 from gardien.services.readings import Readings
 from gardien.services.recover import Recover
@@ -38,6 +39,7 @@ class House:
     """Everything that can be asked of gardien."""
 
     settings: Settings
+    preferences: Preferences
     store: Store
     alerts: Alerts
     runner: Runner

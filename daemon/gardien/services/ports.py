@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
+from gardien.model.edit import Changes, Edit
 from gardien.model.health import Alert, Answer, Disk, Severity, StackHealth
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
@@ -384,6 +385,18 @@ class Shelf(Protocol):
         """Write these top-level keys into the settings file; the rest of it stays as it is. Raises BadInput, `Faults`
         for what cannot be, and then nothing is written.
         """
+        ...
+
+    async def edited(self, changes: Changes) -> Edit:
+        """The settings file with these keys changed. Nothing is written. Raises `Faults` for what cannot be."""
+        ...
+
+    async def write_settings(self, text: str) -> None:
+        """Write the settings file; what it was is kept beside it. Raises `Faults`."""
+        ...
+
+    async def former_settings(self) -> Edit | None:
+        """Back to what it was before `write_settings`; None: there is no way back."""
         ...
 
 
