@@ -110,8 +110,8 @@ async def live(request: web.Request) -> web.StreamResponse:
     draw = _draw(request)
     pieces = await draw()  # a stack or a job that is not there is a plain error, not a stream
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-    await response.prepare(request)
     with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
         async with _woken(request) as woken:
             await _stream(request, response, draw, pieces, woken)
     return response

@@ -14,6 +14,7 @@ from gardien.words import Given
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*\Z")]
 Service = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*\Z")]
+SettingKind = Literal["host", "port", "name", "text", "domain", "email", "url", "addresses", "choice"]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
@@ -66,7 +67,7 @@ class Text(Closed):
 class Setting(Closed):
     """Something to ask the owner. A setting whose default is empty may stay empty."""
 
-    kind: Literal["host", "port", "name", "text", "domain", "email", "url", "addresses", "choice"]
+    kind: SettingKind
     default: str
     ask: Text
     choices: dict[str, Text] = {}  # of kind `choice`: what may be answered, and what it means
