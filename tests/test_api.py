@@ -470,7 +470,7 @@ def test_every_error_has_a_status() -> None:
 def test_an_error_with_many_faults_is_told_fault_by_fault(tmp_path: Path) -> None:
     with pytest.raises(Faults) as caught:
         read("a: b: c", tmp_path / "x.yaml")
-    data: Data = wire.error(caught.value, "en")
+    data: Data = dict(wire.error(caught.value, "en"))
     assert [(fault["line"], fault["file"]) for fault in data["faults"]] == [(1, str(tmp_path / "x.yaml"))]
     assert "faults" not in wire.error(BadInput("x"), "en")
     assert wire.said(None, "en") is None and wire.said(Words("x"), "en") == "x"

@@ -90,7 +90,7 @@ def test_programs_are_told_and_the_list_names_nobody(world: World) -> None:
 async def test_the_terminal_says_the_same(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     view = fallen(world)
     stack = await world.house.stacks.get("nextcloud")
-    Terminal("en").stack(wire.stack(view, stack, "en"))
+    Terminal("en").stack(dict(wire.stack(view, stack, "en")))
     printed = capsys.readouterr().out
     assert "leaves it alone now" in printed
     assert NASTY in printed

@@ -21,13 +21,16 @@ from gardien.faces import (
     asked,
     history,
     machine,
+    openapi,
     present,
     report,
+    shapes,
     wire,
 )
 from gardien.faces.api_targets import ROOT, TARGET
 from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
+from gardien.faces.contract import DONE, DRY, JOB, told
 from gardien.faces.live import CLOSING
 from gardien.model.overview import StackView
 from gardien.model.plan import Plan
@@ -35,10 +38,9 @@ from gardien.model.stack import Chosen
 from gardien.services.house import House
 from gardien.words import N_
 
-JOB = ROOT + r"/jobs/{job:\d{1,9}}"
+ONE_JOB = ROOT + r"/jobs/{job:\d{1,9}}"
 STACK = ROOT + "/stacks/{name}"
 SPACING = 0.25  # seconds between two lines of a watched job
-DRY = {"dry_run": bool}
 BEAT = 10.0  # seconds: an empty line tells that the daemon is still there
 
 
@@ -50,35 +52,40 @@ class Api:
 
     # -- what there is
 
+    @told(shapes.OverviewData)
     async def status(self, request: web.Request) -> web.Response:
         """The state of the house."""
         return web.json_response(wire.overview(await self._house.overviews.now(), asked.language(request)))
 
+    @told({"stacks": list[shapes.StackViewData]})
     async def stacks(self, request: web.Request) -> web.Response:
         """The stacks of this house."""
         views = (await self._house.overviews.now()).stacks
         return web.json_response({"stacks": [wire.stack_view(view, asked.language(request)) for view in views]})
 
+    @told({"stacks": list[shapes.OfferData]})
     async def available(self, request: web.Request) -> web.Response:
         """The stacks that can be added, and what they ask; one that is broken has an `error` in place of it all."""
         language = asked.language(request)
         added = {stack.name for stack in await self._house.stacks.all()}
-        found: list[wire.Data] = []
+        found: list[shapes.OfferData] = []
         stacks = self._house.stacks
         for name in await stacks.available():
             try:
-                data = wire.offer(await stacks.build(await stacks.recipe(name), Chosen()), language)
+                stack = await stacks.build(await stacks.recipe(name), Chosen())
+                found.append(wire.offer(stack, language, added=name in added))
             except BadInput as error:
-                data = {"name": name, "error": wire.error(error, language)}
-            found.append({**data, "added": name in added})
+                found.append({"name": name, "added": name in added, "error": wire.error(error, language)})
         return web.json_response({"stacks": found})
 
+    @told(shapes.StackData)
     async def stack(self, request: web.Request) -> web.Response:
         """One stack."""
         stack = await self._house.stacks.derived(await self._house.stacks.get(request.match_info["name"]))
         view = await self._view(stack.name)
         return web.json_response(wire.stack(view, stack, asked.language(request)))
 
+    @told({"logs": str}, query={"lines": int, "service": str})
     async def logs(self, request: web.Request) -> web.Response:
         """What a stack's services printed last, or one of them."""
         name, lines, service = (
@@ -88,6 +95,7 @@ class Api:
         )
         return web.json_response({"logs": await self._house.stacks.logs(name, lines, service)})
 
+    @told(dict[str, object])
     async def first_login(self, request: web.Request) -> web.Response:
         """Address and first password of a stack: for the console alone."""
         asked.console_only(request)
@@ -95,11 +103,13 @@ class Api:
         found = await self._house.stacks.first_login(stack.name)
         return web.json_response(wire.first_login(found, stack, asked.language(request)))
 
+    @told({"certificate": str | None, "sha256": str | None})
     async def certificate(self, request: web.Request) -> web.Response:
         """The house's own root certificate; null where there is none."""
         text = await self._house.door.certificate()
         return web.json_response({"certificate": text, "sha256": present.fingerprint(text) if text else None})
 
+    @told({"jobs": list[shapes.JobData]}, query={"most": int})
     async def jobs(self, request: web.Request) -> web.Response:
         """The newest jobs."""
         most = asked.number(request, "most", 50)
@@ -108,15 +118,18 @@ class Api:
         progress = self._house.runner.progress
         return web.json_response({"jobs": [wire.job(job, language, progress(job.id), titles) for job in jobs]})
 
+    @told(shapes.JobData)
     async def job(self, request: web.Request) -> web.Response:
         """One job, with how far it is."""
         return web.json_response(await self._job(request, await self._titles(request)))
 
+    @told({"snapshots": list[shapes.SnapshotData]}, query={"stack": str, "target": str})
     async def snapshots(self, request: web.Request) -> web.Response:
         """The backups gardien remembers, newest first; `?stack=` for one stack's, `?target=` for those of one place."""
         found = await self._house.backups.list(request.query.get("stack"), request.query.get("target"))
         return web.json_response({"snapshots": [wire.snapshot(each, asked.language(request)) for each in found]})
 
+    @told(shapes.SnapshotInFullData)
     async def snapshot(self, request: web.Request) -> web.Response:
         """One backup with all that is known of it; the beginning of its id is enough."""
         found = await self._house.backups.find(request.match_info["snapshot"])
@@ -127,11 +140,13 @@ class Api:
             stays = next(history.stays(found, each) for each in proposals if each.stack == found.stack)
         return web.json_response(wire.snapshot_in_full(found, others, stays, asked.language(request)))
 
+    @told({"proposals": list[shapes.ProposalData]})
     async def retention(self, request: web.Request) -> web.Response:
         """What retention would do at a target now, stack by stack, and why."""
         found = await self._house.upkeep.proposals(request.match_info["target"])
         return web.json_response({"proposals": [wire.proposal(each, asked.language(request)) for each in found]})
 
+    @told(shapes.JobData, content="application/x-ndjson")
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """A job as one JSON object a line, one whenever it changed, until it is over. An empty line is a heartbeat."""
         titles = await self._titles(request)
@@ -164,9 +179,10 @@ class Api:
 
     # -- what can be done
 
+    @told(JOB, needs={"name": str}, may={"settings": dict, "anyway": bool, "dry_run": bool})
     async def add(self, request: web.Request) -> web.Response:
         """Add a stack."""
-        body = await asked.fields(request, {"name": str}, {"settings": dict, "anyway": bool, "dry_run": bool})
+        body = await asked.fields(request)
         name, settings, anyway = body["name"], asked.texts(body, "settings"), body.get("anyway", False)
         life = self._house.life
         return await _answer(
@@ -176,32 +192,37 @@ class Api:
             lambda: life.add(name, settings, anyway=anyway),
         )
 
+    @told(JOB, may=DRY)
     async def start(self, request: web.Request) -> web.Response:
         """Start a stopped stack."""
         return await _to_stack(request, self._house.life.plan_start, self._house.life.start)
 
+    @told(JOB, may=DRY)
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a stack."""
         return await _to_stack(request, self._house.life.plan_stop, self._house.life.stop)
 
+    @told(JOB, may=DRY)
     async def restart(self, request: web.Request) -> web.Response:
         """Restart a stack as it is."""
         return await _to_stack(request, self._house.life.plan_restart, self._house.life.restart)
 
+    @told(JOB, may=DRY)
     async def mend(self, request: web.Request) -> web.Response:
         """Bring a stack's containers back to what its settings say."""
         return await _to_stack(request, self._house.life.plan_mend, self._house.life.mend)
 
+    @told(JOB, needs={"settings": dict}, may=DRY)
     async def set(self, request: web.Request) -> web.Response:
         """Change settings of a stack."""
-        body = await asked.fields(request, {"settings": dict}, DRY)
+        body = await asked.fields(request)
         name, settings, life = request.match_info["name"], asked.texts(body, "settings"), self._house.life
         return await _answer(request, body, lambda: life.plan_set(name, settings), lambda: life.set(name, settings))
 
+    @told(JOB, may={"with_data": bool, "confirm": str, "no_backup": bool, "dry_run": bool})
     async def remove(self, request: web.Request) -> web.Response:
         """Take a stack off the list after a last backup; `with_data` deletes its files, if its name is typed."""
-        optional = {"with_data": bool, "confirm": str, "no_backup": bool, "dry_run": bool}
-        body = await asked.fields(request, {}, optional)
+        body = await asked.fields(request)
         name, with_data, life = request.match_info["name"], body.get("with_data", False), self._house.life
         last_backup = not body.get("no_backup", False)
         if with_data and not body.get("dry_run"):
@@ -213,33 +234,37 @@ class Api:
             lambda: life.remove(name, with_data=with_data, last_backup=last_backup),
         )
 
+    @told(JOB, needs={"stack": str}, may={"target": str, "dry_run": bool})
     async def back_up(self, request: web.Request) -> web.Response:
         """Make a backup; without `target` at the first one."""
-        body = await asked.fields(request, {"stack": str}, {"target": str, "dry_run": bool})
+        body = await asked.fields(request)
         stack, target, backups = body["stack"], body.get("target"), self._house.backups
         return await _answer(request, body, lambda: backups.plan(stack, target), lambda: backups.create(stack, target))
 
+    @told(shapes.SnapshotData)
     async def accept(self, request: web.Request) -> web.Response:
         """The owner's word that a backup holds so much less for a good reason: it counts from now on."""
-        await asked.fields(request, {}, {})
+        await asked.fields(request)
         found = await self._house.backups.accept(request.match_info["snapshot"])
         return web.json_response(wire.snapshot(found, asked.language(request)))
 
+    @told(JOB, needs={"stack": str}, may={"snapshot": str, "new_disk": bool, "in_place": bool, "dry_run": bool})
     async def restore(self, request: web.Request) -> web.Response:
         """Bring a stack back; without `snapshot` from its newest good backup."""
-        may = {"snapshot": str, "new_disk": bool, "in_place": bool, "dry_run": bool}
-        body = await asked.fields(request, {"stack": str}, may)
+        body = await asked.fields(request)
         what = (body["stack"], body.get("snapshot"), body.get("new_disk", False), body.get("in_place", False))
         restores = self._house.restores
         return await _answer(request, body, lambda: restores.plan(*what), lambda: restores.create(*what))
 
+    @told(JOB, may=DRY)
     async def copy(self, request: web.Request) -> web.Response:
         """Send a target what it lacks of the one it is a copy of."""
         return await _to_target(request, self._house.upkeep.plan_copy, self._house.upkeep.copy)
 
+    @told(JOB, may={"all": bool, "dry_run": bool})
     async def check(self, request: web.Request) -> web.Response:
         """Look whether what is at a target is whole; with `all`, read every byte of it."""
-        body = await asked.fields(request, {}, {"all": bool, "dry_run": bool})
+        body = await asked.fields(request)
         target, whole, upkeep = request.match_info["target"], body.get("all", False), self._house.upkeep
         return await _answer(
             request,
@@ -248,35 +273,40 @@ class Api:
             lambda: upkeep.check(target, whole=whole),
         )
 
+    @told(JOB, may=DRY)
     async def forget(self, request: web.Request) -> web.Response:
         """Clear out the old backups at a target that retention lets go."""
         return await _to_target(request, self._house.upkeep.plan_forget, self._house.upkeep.forget)
 
+    @told(JOB, may=DRY)
     async def prune(self, request: web.Request) -> web.Response:
         """Give back the room of what was cleared out."""
         return await _to_target(request, self._house.upkeep.plan_prune, self._house.upkeep.prune)
 
+    @told({202: {"job": int}})
     async def cancel(self, request: web.Request) -> web.Response:
         """Undo a job; it is over once that is done."""
-        await asked.fields(request, {}, {})
+        await asked.fields(request)
         number = int(request.match_info["job"])
         await self._house.runner.cancel(number)
         return web.json_response({"job": number}, status=202)
 
+    @told({"url": str}, may={"user": str})
     async def link(self, request: web.Request) -> web.Response:
         """A one-time link to the page: for the console alone."""
         asked.console_only(request)
-        body = await asked.fields(request, {}, {"user": str})
+        body = await asked.fields(request)
         token = await self._house.people.link(body.get("user", "owner"))
         page = self._house.settings.page
         name = page.names[0] if page.names else page.address
         host = f"[{name}]" if ":" in name and not name.startswith("[") else name
         return web.json_response({"url": f"http://{host}:{page.port}/login/{token}"})
 
+    @told(DONE, needs={"password": str}, may={"user": str})
     async def password(self, request: web.Request) -> web.Response:
         """Set a password: for the console alone. Ends the user's sessions."""
         asked.console_only(request)
-        body = await asked.fields(request, {"password": str}, {"user": str})
+        body = await asked.fields(request)
         await self._house.people.set_password(body.get("user", "owner"), body["password"])
         return web.json_response({"ok": True})
 
@@ -292,7 +322,7 @@ class Api:
         language = asked.language(request)
         return {stack.name: stack.manifest.title.say(language) for stack in await self._house.stacks.all()}
 
-    async def _job(self, request: web.Request, titles: Mapping[str, str]) -> wire.Data:
+    async def _job(self, request: web.Request, titles: Mapping[str, str]) -> shapes.JobData:
         number = int(request.match_info["job"])
         job = await self._house.runner.job(number)
         return wire.job(job, asked.language(request), self._house.runner.progress(number), titles)
@@ -331,8 +361,8 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(f"{STACK}/first-login", api.first_login),
         web.get(f"{ROOT}/certificate", api.certificate),
         web.get(f"{ROOT}/jobs", api.jobs),
-        web.get(JOB, api.job),
-        web.get(f"{JOB}/watch", api.watch, allow_head=False),
+        web.get(ONE_JOB, api.job),
+        web.get(f"{ONE_JOB}/watch", api.watch, allow_head=False),
         web.get(f"{ROOT}/snapshots", api.snapshots),
         web.get(f"{ROOT}/snapshots/{{snapshot}}", api.snapshot),
         web.post(f"{ROOT}/snapshots/{{snapshot}}/accept", api.accept),
@@ -350,7 +380,7 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{TARGET}/check", api.check),
         web.post(f"{TARGET}/forget", api.forget),
         web.post(f"{TARGET}/prune", api.prune),
-        web.post(f"{JOB}/cancel", api.cancel),
+        web.post(f"{ONE_JOB}/cancel", api.cancel),
         *api_alerts.routes(house),
         *report.api_routes(),
         *api_snapshots.routes(house),
@@ -359,6 +389,7 @@ def routes(house: House) -> list[web.RouteDef]:
         *api_kit.routes(house),
         *api_updates.routes(house),
         *machine.api_routes(house),
+        *openapi.routes(),
         web.post(f"{ROOT}/users/link", api.link),
         web.post(f"{ROOT}/users/password", api.password),
     ]
@@ -380,7 +411,7 @@ async def _to_target(
 async def _to(
     request: web.Request, name: str, plan: Callable[[str], Awaitable[Plan]], create: Callable[[str], Awaitable[int]]
 ) -> web.Response:
-    return await _answer(request, await asked.fields(request, {}, DRY), lambda: plan(name), lambda: create(name))
+    return await _answer(request, await asked.fields(request), lambda: plan(name), lambda: create(name))
 
 
 async def _answer(

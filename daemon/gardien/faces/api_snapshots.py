@@ -6,8 +6,9 @@ with `reading`, the number of entries so far: ask again.
 
 from aiohttp import web
 
-from gardien.faces import asked, wire
+from gardien.faces import asked, shapes, wire
 from gardien.faces.api_targets import ROOT
+from gardien.faces.contract import JOB, READING, told
 from gardien.faces.download import download
 from gardien.model.entry import TOP, Entry, Hit, shown
 from gardien.model.snapshot import Snapshot
@@ -18,7 +19,7 @@ ENTRY = ENTRIES + r"/{entry:\d{1,12}}"
 PATIENCE = 20.0  # seconds
 
 
-def entry(found: Entry, way: tuple[Entry, ...] = ()) -> wire.Data:
+def entry(found: Entry, way: tuple[Entry, ...] = ()) -> shapes.EntryData:
     """One entry; `path` is for people to read. `name` is as shown: what could confuse a terminal is spelled out."""
     return {
         "id": found.id,
@@ -32,7 +33,7 @@ def entry(found: Entry, way: tuple[Entry, ...] = ()) -> wire.Data:
     }
 
 
-def _hits(hits: tuple[Hit, ...]) -> list[wire.Data]:
+def _hits(hits: tuple[Hit, ...]) -> list[shapes.EntryData]:
     return [entry(hit.entry, hit.way) for hit in hits]
 
 
@@ -46,6 +47,10 @@ class SnapshotsApi:
         snapshot = await self._house.backups.find(request.match_info["snapshot"])
         return snapshot, await self._house.browse.open(snapshot, PATIENCE)
 
+    @told(
+        {200: dict[str, object], **READING},
+        query={"folder": int, "after": int, "most": int, "name": str, "search": str},
+    )
     async def entries(self, request: web.Request) -> web.Response:
         """What is in `?folder=` (0: the top); with `name` what is called so there; with `search` from anywhere."""
         snapshot, reading = await self._open(request)
@@ -67,6 +72,7 @@ class SnapshotsApi:
             }
         )
 
+    @told({200: shapes.EntryInFullData, **READING})
     async def one(self, request: web.Request) -> web.Response:
         """One entry with all that lies beneath it: `left_out` are devices and the like, which are not handed out."""
         snapshot, reading = await self._open(request)
@@ -86,6 +92,7 @@ class SnapshotsApi:
             }
         )
 
+    @told({200: bytes, **READING}, query={"as": str})
     async def download(self, request: web.Request) -> web.StreamResponse:
         """A file, or with `?as=zip` or `?as=tar` a folder."""
         snapshot, reading = await self._open(request)
@@ -94,9 +101,10 @@ class SnapshotsApi:
         archive = request.query.get("as")
         return await download(request, snapshot, int(request.match_info["entry"]), archive)
 
+    @told(JOB, may={"dry_run": bool})
     async def put_back(self, request: web.Request) -> web.Response:
         """Put it back in its place; what was there is set aside."""
-        body = await asked.fields(request, {}, {"dry_run": bool})
+        body = await asked.fields(request)
         snapshot = await self._house.backups.find(request.match_info["snapshot"])
         await self._house.browse.open(snapshot)
         number, put_backs = int(request.match_info["entry"]), self._house.put_backs

@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from gardien.faces import asked, wire, wire_updates
+from gardien.faces import asked, shapes, wire, wire_updates
 from gardien.faces.api_targets import ROOT
+from gardien.faces.contract import JOB, told
 from gardien.services.house import House
 
 
@@ -13,40 +14,45 @@ class UpdatesApi:
     def __init__(self, house: House) -> None:
         self._house = house
 
+    @told({"updates": list[shapes.NewsData]}, query={"stack": str})
     async def news(self, request: web.Request) -> web.Response:
         """What is new, of one stack with `?stack=` or of all."""
         releases, name = self._house.releases, request.query.get("stack")
         found = [await releases.news(name)] if name is not None else await releases.all()
         return web.json_response({"updates": [wire_updates.news(each, asked.language(request)) for each in found]})
 
+    @told({"updates": list[shapes.NewsData]}, may={"stack": str})
     async def look(self, request: web.Request) -> web.Response:
         """Ask the registries now; then the same as `news`. It may take a minute."""
-        name = (await asked.fields(request, {}, {"stack": str})).get("stack")
+        name = (await asked.fields(request)).get("stack")
         await self._house.releases.look(name)
         found = [await self._house.releases.news(name)] if name is not None else await self._house.releases.all()
         return web.json_response({"updates": [wire_updates.news(each, asked.language(request)) for each in found]})
 
+    @told(dict[str, object], needs={"stack": str}, may={"version": str, "image": str, "undo": bool})
     async def skip(self, request: web.Request) -> web.Response:
         """Do not offer this one; with `undo` offer again what was skipped."""
-        body = await asked.fields(request, {"stack": str}, {"version": str, "image": str, "undo": bool})
+        body = await asked.fields(request)
         name, version, image = body["stack"], body.get("version"), body.get("image")
         if body.get("undo"):
             return web.json_response({"again": await self._house.releases.unskip(name, version, image)})
         change = await self._house.releases.skip(name, version, image)
         return web.json_response({"skipped": wire_updates.change(change, asked.language(request))})
 
+    @told(JOB, needs={"stack": str}, may={"version": str, "image": str, "dry_run": bool})
     async def run(self, request: web.Request) -> web.Response:
         """Take the next step, or the one to `version`, of the first image that has one, or of `image`."""
-        body = await asked.fields(request, {"stack": str}, {"version": str, "image": str, "dry_run": bool})
+        body = await asked.fields(request)
         what = (body["stack"], body.get("image"), body.get("version"))
         updates = self._house.updates
         if body.get("dry_run"):
             return web.json_response({"plan": wire.plan(await updates.plan(*what), asked.language(request))})
         return web.json_response({"job": await updates.run(*what)}, status=202)
 
+    @told(JOB, needs={"stack": str}, may={"dry_run": bool})
     async def rollback(self, request: web.Request) -> web.Response:
         """Back to the version and the data of before the last update."""
-        body = await asked.fields(request, {"stack": str}, {"dry_run": bool})
+        body = await asked.fields(request)
         updates = self._house.updates
         if body.get("dry_run"):
             return web.json_response(

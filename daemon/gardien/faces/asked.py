@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gardien.errors import BadInput, Refused
+from gardien.faces import contract
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import SCREEN
 from gardien.model.fault import Fault, Faults, nearest
@@ -53,8 +54,17 @@ def count(request: web.Request, name: str) -> int:
     return int(text)
 
 
-async def fields(request: web.Request, required: Mapping[str, type], optional: Mapping[str, type]) -> Body:
-    """The request's JSON object; nothing sent is an empty one. Raises `Faults` for all that is wrong with it."""
+async def fields(
+    request: web.Request, required: Mapping[str, type] | None = None, optional: Mapping[str, type] | None = None
+) -> Body:
+    """The request's JSON object; nothing sent is an empty one. Which fields there are its handler's contract says.
+
+    Raises `Faults` for all that is wrong with it.
+    """
+    promised = contract.of(request.match_info.handler)
+    if required is None and promised is not None:
+        required, optional = promised.needs, promised.may
+    required, optional = required or {}, optional or {}
     sent = await request.read()
     try:
         data = json.loads(sent) if sent.strip() else {}

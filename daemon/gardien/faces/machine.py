@@ -8,12 +8,13 @@ from types import MappingProxyType
 from aiohttp import web
 
 from gardien.errors import BadInput
-from gardien.faces import asked, present
+from gardien.faces import asked, present, shapes
 from gardien.faces.api_targets import ROOT
+from gardien.faces.contract import told
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import look
 from gardien.model.health import Disk
-from gardien.model.reading import UNITS, Forecast, Point, Reading
+from gardien.model.reading import UNITS, Forecast, Point, Reading, Unit
 from gardien.services.house import House
 from gardien.words import N_
 
@@ -155,7 +156,7 @@ async def page(request: web.Request) -> web.Response:
 # -- for programs
 
 
-def reading(each: Reading, language: str) -> Data:
+def reading(each: Reading, language: str) -> shapes.ReadingData:
     """`value` in `unit` (a share is 0 to 1); null where it cannot be read, and `says` may tell why."""
     return {
         "what": each.what,
@@ -169,7 +170,7 @@ def reading(each: Reading, language: str) -> Data:
     }
 
 
-def disk(each: Disk, found: Forecast | None, language: str) -> Data:
+def disk(each: Disk, found: Forecast | None, language: str) -> shapes.DiskOutlookData:
     """A file system; `full_in_days` where it fills steadily."""
     return {
         "path": each.path,
@@ -188,12 +189,14 @@ class MachineApi:
     def __init__(self, house: House) -> None:
         self._house = house
 
+    @told({"disks": list[shapes.DiskOutlookData], "readings": list[shapes.ReadingData]})
     async def machine(self, request: web.Request) -> web.Response:
         """The disks and the newest readings."""
         overview, language = await self._house.overviews.now(), asked.language(request)
         disks = [disk(each, overview.forecasts.get(each.path), language) for each in overview.disks]
         return web.json_response({"disks": disks, "readings": [reading(each, language) for each in overview.readings]})
 
+    @told({"unit": Unit, "points": list[shapes.PointData]}, query={"what": str, "subject": str, "days": int})
     async def history(self, request: web.Request) -> web.Response:
         """What was read in so many `days`, oldest first."""
         what, days = request.query.get("what", ""), request.query.get("days", "30")

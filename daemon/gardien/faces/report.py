@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from gardien.faces import asked, present, wire, wire_proofs
+from gardien.faces import asked, present, shapes, wire, wire_proofs
 from gardien.faces.api_targets import ROOT
+from gardien.faces.contract import told
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.model.record import PlaceRecord, Record
 from gardien.model.settings import Keep
@@ -36,7 +37,7 @@ def _spans(keep: Keep) -> list[tuple[str, int]]:
     ]
 
 
-def as_json(record: Record, language: str) -> Data:
+def as_json(record: Record, language: str) -> shapes.RecordData:
     """For programs; what is said is in `language`."""
     return {
         "house": record.house,
@@ -96,6 +97,7 @@ async def present_page(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"/record/{_this_month(request.app[HOUSE])}")
 
 
+@told(shapes.RecordAnswerData, query={"month": str, "html": str})
 async def api(request: web.Request) -> web.Response:
     """The record of `?month=2026-11`, or of the present month; with `?html=1` as a page of HTML to keep, too."""
     house, language = request.app[HOUSE], asked.language(request)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
-from gardien.faces import present
+from gardien.faces import present, shapes
 from gardien.model.overview import StackView
 from gardien.words import N_, Value
 
@@ -52,7 +51,7 @@ def _one_after_the_other(moments: Sequence[datetime], now: datetime, language: s
         said = day
 
 
-def as_json(stack: StackView, language: str) -> dict[str, Any]:
+def as_json(stack: StackView, language: str) -> shapes.RescueData:
     """For programs; `says` are the sentences. What it printed is not part of it: that may name people."""
     rescue = stack.rescue
     return {

@@ -117,7 +117,7 @@ class Session:
         else:
             from gardien.faces import wire  # noqa: PLC0415
 
-            data = wire.error(error, self.terminal.language)
+            data = dict(wire.error(error, self.terminal.language))
         click.echo(json.dumps({"error": data}, ensure_ascii=False), err=True)
         return CODES.get(error.code, 1)
 

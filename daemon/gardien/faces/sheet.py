@@ -5,7 +5,7 @@ from typing import Any
 import segno
 from markupsafe import Markup
 
-from gardien.faces import present
+from gardien.faces import present, shapes_places
 from gardien.faces.screen import Screen
 from gardien.model.kit import Sheet
 from gardien.services.kit import in_one_line
@@ -71,7 +71,7 @@ def standing_alone(screen: Screen, sheet: Sheet, language: str) -> str:
     return screen.text("sheet_file.html", language, **context(sheet, language), style=style)
 
 
-def as_json(sheet: Sheet, language: str) -> Data:
+def as_json(sheet: Sheet, language: str) -> shapes_places.SheetData:
     """For the console's terminal."""
     return {
         "machine": sheet.kit.machine,

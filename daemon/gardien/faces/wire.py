@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gardien.errors import GardienError
-from gardien.faces import history, present, rescued, wire_kit, wire_proofs, wire_updates
+from gardien.faces import history, present, rescued, shapes, shapes_places, wire_kit, wire_proofs, wire_updates
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
@@ -65,9 +65,9 @@ def said(words: Words | None, language: str) -> str | None:
     return present.say(words, language) if words else None
 
 
-def error(error: GardienError, language: str) -> Data:
+def error(error: GardienError, language: str) -> shapes.ErrorData:
     """An error: its code for programs, its sentences said and as they were made, and each mistake if there are many."""
-    data: Data = {
+    data: shapes.ErrorData = {
         "code": error.code,
         "says": present.say(error.says, language),
         "remedy": present.say(error.remedy, language),
@@ -88,7 +88,7 @@ def error(error: GardienError, language: str) -> Data:
     return data
 
 
-def health(health: StackHealth, language: str) -> Data:
+def health(health: StackHealth, language: str) -> shapes.HealthData:
     """A stack's health: `health` for programs, `state` for people."""
     return {
         "health": health.health,
@@ -99,13 +99,13 @@ def health(health: StackHealth, language: str) -> Data:
     }
 
 
-def disk(disk: Disk) -> Data:
+def disk(disk: Disk) -> shapes.DiskData:
     """A file system."""
     fault = disk.fault or None
     return {"path": disk.path, "total": disk.total, "free": disk.free, "present": disk.present, "fault": fault}
 
 
-def alert(alert: Alert, language: str) -> Data:
+def alert(alert: Alert, language: str) -> shapes.AlertData:
     """An alert, open while `closed` is null."""
     return {
         "id": alert.id,
@@ -120,7 +120,7 @@ def alert(alert: Alert, language: str) -> Data:
     }
 
 
-def letter(letter: Letter, language: str) -> Data:
+def letter(letter: Letter, language: str) -> shapes.LetterData:
     """A letter without its text; `error` says why it was not sent yet."""
     return {
         "id": letter.id,
@@ -134,7 +134,7 @@ def letter(letter: Letter, language: str) -> Data:
     }
 
 
-def snapshot(snapshot: Snapshot, language: str) -> Data:
+def snapshot(snapshot: Snapshot, language: str) -> shapes.SnapshotData:
     """A backup; `why` says why it does not count, if it is not good."""
     return {
         "id": snapshot.id,
@@ -154,7 +154,9 @@ def snapshot(snapshot: Snapshot, language: str) -> Data:
     }
 
 
-def snapshot_in_full(found: Snapshot, others: Iterable[Snapshot], stays: Sequence[str], language: str) -> Data:
+def snapshot_in_full(
+    found: Snapshot, others: Iterable[Snapshot], stays: Sequence[str], language: str
+) -> shapes.SnapshotInFullData:
     """One backup with all that is known of it. `others`: all of its stack; `stays`: why retention keeps it."""
     first = found.original or found.id
     same = [each for each in others if first in (each.id, each.original) and each.id != found.id]
@@ -167,12 +169,12 @@ def snapshot_in_full(found: Snapshot, others: Iterable[Snapshot], stays: Sequenc
     }
 
 
-def reasons(stays: Sequence[str], language: str) -> list[Data]:
+def reasons(stays: Sequence[str], language: str) -> list[shapes.ReasonData]:
     """Why a backup stays: `rule` for programs, `says` for people."""
     return [{"rule": each, "says": present.translate(present.STAYS[each], language)} for each in stays]
 
 
-def proposal(proposal: Proposal, language: str) -> Data:
+def proposal(proposal: Proposal, language: str) -> shapes.ProposalData:
     """What retention would do with the backups of one stack; `frozen` says why it does nothing."""
     return {
         "stack": proposal.stack,
@@ -185,7 +187,7 @@ def proposal(proposal: Proposal, language: str) -> Data:
     }
 
 
-def progress(progress: Progress) -> Data:
+def progress(progress: Progress) -> shapes.ProgressData:
     """How far the present step is."""
     return {
         "fraction": round(progress.fraction, 4),
@@ -198,7 +200,7 @@ def progress(progress: Progress) -> Data:
     }
 
 
-def step(step: Step, language: str) -> Data:
+def step(step: Step, language: str) -> shapes.StepData:
     """A step of a plan; `undo` is null where there is nothing to take back."""
     return {
         "name": step.name,
@@ -208,16 +210,20 @@ def step(step: Step, language: str) -> Data:
     }
 
 
-def plan(plan: Plan, language: str) -> Data:
+def plan(plan: Plan, language: str) -> shapes.PlanData:
     """What a job would do."""
-    subject = "target" if plan.kind in present.OF_TARGETS else "stack"
-    return {"kind": plan.kind, subject: plan.subject, "steps": [step(each, language) for each in plan.steps]}
+    steps = [step(each, language) for each in plan.steps]
+    if plan.kind in present.OF_TARGETS:
+        return {"kind": plan.kind, "target": plan.subject, "steps": steps}
+    return {"kind": plan.kind, "stack": plan.subject, "steps": steps}
 
 
-def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[str, str] | None = None) -> Data:
+def job(
+    job: Job, language: str, now: Progress | None = None, titles: Mapping[str, str] | None = None
+) -> shapes.JobData:
     """A job with its steps. `now` is how far its present step is; `titles` are what people call the stacks."""
     records = {record.name: record for record in job.steps}
-    steps: list[Data] = []
+    steps: list[shapes.JobStepData] = []
     for each in job.plan.steps:
         record = records.get(each.name)
         steps.append(
@@ -252,7 +258,7 @@ def job(job: Job, language: str, now: Progress | None = None, titles: Mapping[st
     }
 
 
-def stack_view(view: StackView, language: str) -> Data:
+def stack_view(view: StackView, language: str) -> shapes.StackViewData:
     """One stack of this house, as the home page has it."""
     return {
         "name": view.name,
@@ -273,7 +279,7 @@ def stack_view(view: StackView, language: str) -> Data:
     }
 
 
-def place(view: PlaceView, language: str) -> Data:
+def place(view: PlaceView, language: str) -> shapes.PlaceData:
     """The backups of one stack at one target; `missed` are the times of late that brought no good one."""
     return {
         "target": view.target,
@@ -285,7 +291,7 @@ def place(view: PlaceView, language: str) -> Data:
     }
 
 
-def operator(operator: Operator, language: str) -> Data:
+def operator(operator: Operator, language: str) -> shapes_places.OperatorData:
     """Who runs a target, as far as gardien knows."""
     return {
         "name": operator.name,
@@ -296,7 +302,7 @@ def operator(operator: Operator, language: str) -> Data:
     }
 
 
-def target(view: TargetView, language: str) -> Data:
+def target(view: TargetView, language: str) -> shapes_places.TargetData:
     """A place where backups go, and how it was looked after."""
     care = view.care
     return {
@@ -320,7 +326,7 @@ def target(view: TargetView, language: str) -> Data:
     }
 
 
-def stack(view: StackView, stack: Stack, language: str) -> Data:
+def stack(view: StackView, stack: Stack, language: str) -> shapes.StackData:
     """One stack with what was chosen for it, and what follows from the machine. Secrets are never part of it."""
     derived = stack.manifest.derived
     return {
@@ -338,12 +344,13 @@ def stack(view: StackView, stack: Stack, language: str) -> Data:
     }
 
 
-def offer(stack: Stack, language: str) -> Data:
+def offer(stack: Stack, language: str, *, added: bool) -> shapes.OfferData:
     """A stack that can be added, what it asks, and what it would take: bytes of memory, of disk, and to be fetched."""
     manifest = stack.manifest
     needs = manifest.needs
     return {
         "name": stack.name,
+        "added": added,
         "title": manifest.title.say(language),
         "summary": manifest.summary.say(language),
         "kept": stack.recipe.kept,
@@ -376,7 +383,7 @@ def first_login(found: Mapping[str, str], stack: Stack, language: str) -> Data:
     return {**found, "says": says, "doorless": doorless(stack)}
 
 
-def overview(overview: Overview, language: str) -> Data:
+def overview(overview: Overview, language: str) -> shapes.OverviewData:
     """The state of the house."""
     titles = {view.name: view.title.say(language) for view in overview.stacks}
     return {

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
+from gardien.faces import shapes_places
 from gardien.model.kit import Asked, KitView, Offer, Recovery
 
 Data = dict[str, Any]
 
 
-def view(kit: KitView) -> Data:
+def view(kit: KitView) -> shapes_places.KitViewData:
     """How it is with a sheet; nothing that is on it."""
     return {
         "target": kit.target,
@@ -22,11 +23,11 @@ def view(kit: KitView) -> Data:
     }
 
 
-def asked(target: str, groups: tuple[Asked, ...]) -> Data:
+def asked(target: str, groups: tuple[Asked, ...]) -> shapes_places.GroupsData:
     return {"target": target, "groups": [{"line": each.line, "group": each.group} for each in groups]}
 
 
-def offer(found: Offer) -> Data:
+def offer(found: Offer) -> shapes_places.LeadsToData:
     return {
         "machine": found.machine,
         "target": found.target,
@@ -48,7 +49,7 @@ def offer(found: Offer) -> Data:
     }
 
 
-def recovery(now: Recovery | None) -> Data | None:
+def recovery(now: Recovery | None) -> shapes_places.RecoveryData | None:
     if now is None:
         return None
     return {

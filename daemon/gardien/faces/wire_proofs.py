@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from gardien.errors import BadInput
-from gardien.faces import present
+from gardien.faces import present, shapes
 from gardien.model.proof import Outcome, Proof, Trials
 from gardien.words import N_
 
@@ -17,7 +17,7 @@ OUTCOME: dict[Outcome, str] = {
 }
 
 
-def proof(proof: Proof, language: str) -> Data:
+def proof(proof: Proof, language: str) -> shapes.ProofData:
     """One trial restore; `outcome` for programs, `outcome_says` for people."""
     return {
         "job": proof.job,
@@ -41,7 +41,7 @@ def proof(proof: Proof, language: str) -> Data:
     }
 
 
-def trials(view: Trials, language: str) -> Data:
+def trials(view: Trials, language: str) -> shapes.TrialsData:
     """The newest trial restores of a stack; each is null where there is none."""
     return {
         "proven": proof(view.proven, language) if view.proven else None,

@@ -1,12 +1,12 @@
 """What the JSON API says of places for backups, and of setting one up there. See `wire`."""
 
-from gardien.faces import present
-from gardien.faces.wire import Data, operator
+from gardien.faces import present, shapes_places
+from gardien.faces.wire import operator
 from gardien.model.preset import LOGIN, Preset
 from gardien.model.setup import Access, Draft, Tried
 
 
-def preset(name: str, preset: Preset, language: str) -> Data:
+def preset(name: str, preset: Preset, language: str) -> shapes_places.PresetData:
     """A place for backups, and what a person is asked who wants to use it."""
     regions = {region: each for region, each in preset.regions.items() if each.endpoint is not None}
     return {
@@ -35,7 +35,7 @@ def preset(name: str, preset: Preset, language: str) -> Data:
     }
 
 
-def draft(draft: Draft, language: str) -> Data:
+def draft(draft: Draft, language: str) -> shapes_places.DraftData:
     """What would be set up. `sentence` is to be typed where a foreign law reaches the backups."""
     return {
         "name": draft.name,
@@ -47,7 +47,7 @@ def draft(draft: Draft, language: str) -> Data:
     }
 
 
-def tried(tried: Tried, access: Access, language: str) -> Data:
+def tried(tried: Tried, access: Access, language: str) -> shapes_places.TriedData:
     """How a target was tried, and what a person needs to let us in."""
     return {
         "name": tried.name,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from gardien.faces import present
+from gardien.faces import present, shapes
 from gardien.model.release import Change, Jump, News
 from gardien.words import N_
 
@@ -21,7 +21,7 @@ JUMP: Mapping[Jump, str] = MappingProxyType(
 )
 
 
-def news(news: News, language: str) -> Data:
+def news(news: News, language: str) -> shapes.NewsData:
     """What is new for one stack: `changes` are the next steps, `beyond` what no step leads to yet."""
     asked = news.asked
     return {
@@ -53,7 +53,7 @@ def news(news: News, language: str) -> Data:
     }
 
 
-def change(change: Change, language: str) -> Data:
+def change(change: Change, language: str) -> shapes.ChangeData:
     """One step. `alone_from`: from when on it may be taken without being asked, null: never."""
     said = change.said
     return {
