@@ -178,6 +178,7 @@ class World:
         self.house = House(
             settings=self.settings,
             preferences=nobody,  # type: ignore[arg-type]
+            first_run=FirstRun(),  # type: ignore[arg-type]
             store=self.store,
             alerts=Alerts(SimpleNamespace(store=self.store, clock=lambda: self.now), self.feed),  # type: ignore[arg-type]
             runner=Runner(self),  # type: ignore[arg-type]
@@ -575,6 +576,15 @@ class Upkeep:
             raise NotFound(N_("there is no backup target called {target}"), target=target)
         self._world.done.append((kind, target))
         return await Runner(self._world).submit(plan_of(kind, target))
+
+
+class FirstRun:
+    """Long over."""
+
+    open = False
+
+    async def load(self) -> None:
+        """Nothing to find out."""
 
 
 class Setup:

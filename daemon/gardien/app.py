@@ -49,6 +49,7 @@ from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
 from gardien.services.drill import Drills
 from gardien.services.feed import Feed
+from gardien.services.first_run import FirstRun
 from gardien.services.house import House
 from gardien.services.kit import Kits
 from gardien.services.letters import Letters
@@ -158,6 +159,7 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
         alerts=Alerts(world, feed),
         settings=world.settings,
         preferences=Preferences(world, begin_anew),
+        first_run=FirstRun(world, runner, stacks, life, backups, feed),
         store=world.store,
         runner=runner,
         stacks=stacks,
@@ -259,6 +261,7 @@ async def _one_life(
                 asyncio.create_task(house.releases.run(), name="releases"),
                 asyncio.create_task(house.witness.run(), name="witness"),
                 asyncio.create_task(house.calendar.run(), name="calendar"),
+                asyncio.create_task(house.first_run.run(), name="first run"),
             ]
             beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
             ending = [asyncio.create_task(each.wait()) for each in (stop, over)]

@@ -142,6 +142,10 @@ class SftpHost:
         """Turn the client's key away from the next connection on."""
         self._authorized.write_text("")
 
+    def let_in(self, line: str) -> None:
+        """Take this public key, and no other."""
+        self._authorized.write_text(line.strip() + "\n")
+
     def accept_key(self) -> None:
         """Take the client's key (again)."""
         self._authorized.write_text(_public(self.client_key) + "\n")

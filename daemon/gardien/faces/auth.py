@@ -172,6 +172,8 @@ async def link(request: web.Request) -> web.Response:
     if user is None:
         return request.app[SCREEN].page(request, "link.html", 403, stale=True)
     await _enter(request, user, "link")
+    if request.app[HOUSE].first_run.open:
+        raise web.HTTPSeeOther("/first-run")
     raise web.HTTPSeeOther("/" if await people.has_password(user) else "/account")
 
 

@@ -51,7 +51,7 @@ async def show(request: web.Request) -> web.Response:
     """The sheet itself, this once: reloading asks for it anew."""
     house, form = request.app[HOUSE], await request.post()
     try:
-        await _require_password(request, str(form.get("password", "")))
+        await require_password(request, str(form.get("password", "")))
         made = await house.kits.make(_text(form.get("target")), new_key=form.get("new_key") == "yes")
     except GardienError as error:
         return await _page(request, error)
@@ -61,7 +61,7 @@ async def show(request: web.Request) -> web.Response:
     return response
 
 
-async def _require_password(request: web.Request, password: str) -> None:
+async def require_password(request: web.Request, password: str) -> None:
     """Somebody who finds an open page must not carry the key away. Raises BadInput, Busy, Refused."""
     if not await _asks_password(request):
         if not over_socket(request) and (await get_session(request)).get("by") != "link":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gardien.errors import GardienError
-from gardien.faces import auth, backup_pages, pages, present
+from gardien.faces import auth, backup_pages, first_run_pages, pages, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import prose
 from gardien.model.overview import JobView
@@ -93,9 +93,17 @@ async def _job(request: web.Request, number: int) -> list[Piece]:
     return [_piece(request, f"job-{number}", "job_live.html", context), *_moving(request, (view,), context)]
 
 
+async def _first_run(request: web.Request) -> list[Piece]:
+    _, context = await first_run_pages.look_at_it(request)
+    jobs = (await pages.look(request)).overview.jobs
+    return [_piece(request, "first-run", "first_run_live.html", context), *_moving(request, jobs, context)]
+
+
 def _draw(request: web.Request) -> Draw:
     """What the page that asks wants to hear of."""
     stack, job = request.query.get("stack"), request.query.get("job", "")
+    if "first-run" in request.query:
+        return lambda: _first_run(request)
     if "backups" in request.query:
         return lambda: _backups(request)
     if stack is not None:

@@ -15,6 +15,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from gardien.faces import history, present, rescued, wire_updates
+from gardien.model.operator import country_name
 from gardien.services.backup import shrunk
 from gardien.words import Words
 
@@ -112,6 +113,7 @@ class Screen:
             "month",
             "number",
             "percent",
+            "say",
             "sentence",
             "size",
             "span",
@@ -130,6 +132,7 @@ class Screen:
             languages=present.LANGUAGES,
             asset=self.address,
             moving="vendor/htmx-sse.min.js" in self._assets,
+            country=lambda code: getattr(country_name(code), language),
             job_title=partial(present.job_title, language=language),
             say_needs=partial(present.needs, language=language),
             ANSWER=present.ANSWER,
@@ -163,7 +166,8 @@ class Screen:
     def page(self, request: web.Request, template: str, status: int = 200, /, **context: object) -> web.Response:
         """A whole page for this reader."""
         path = request.path_qs if request.method == "GET" else "/"  # where to come back to
-        text = self.text(template, self.language(request), path=path, user=request.get("user"), **context)
+        about = {"user": request.get("user"), "first_run": request.get("first_run", False), "path": path}
+        text = self.text(template, self.language(request), **about, **context)
         return web.Response(text=text, content_type="text/html", status=status)
 
     def address(self, name: str) -> str:

@@ -21,6 +21,8 @@ from gardien.faces import (
     auth,
     backup_pages,
     browse_pages,
+    first_run_pages,
+    first_run_sheet,
     kit_pages,
     live,
     machine,
@@ -28,7 +30,9 @@ from gardien.faces import (
     pages,
     proof_pages,
     report,
+    settings_pages,
     stack_pages,
+    target_pages,
     wire,
 )
 from gardien.faces.auth import over_socket
@@ -173,12 +177,14 @@ def make_app(house: House) -> web.Application:
             own_page_only,
             session_middleware(auth.StoreSessions(house.store)),
             auth.gate,
+            first_run_pages.mark,
         ]
     )
     app[HOUSE] = house
     app[SCREEN] = Screen(house.settings.language)
     app.on_response_prepare.append(_headers)
     live.prepare(app)
+    first_run_sheet.prepare(app)
     doors = (
         auth.routes(),
         pages.routes(),
@@ -188,6 +194,10 @@ def make_app(house: House) -> web.Application:
         kit_pages.routes(),
         proof_pages.routes(),
         alert_pages.routes(),
+        settings_pages.routes(),
+        target_pages.routes(),
+        first_run_pages.routes(),
+        first_run_sheet.routes(),
         report.routes(),
         machine.routes(),
         live.routes(),
@@ -211,6 +221,7 @@ async def serve(house: House, doorstep: Doorstep | None = None) -> AsyncIterator
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     own = Doorstep()
+    await house.first_run.load()
     try:
         await web.SockSite(runner, _unix_socket(path)).start()
         for link in await (doorstep or own).at(page):

@@ -11,6 +11,7 @@ from gardien.services.calendar import Calendar
 from gardien.services.door import Doorkeeper
 from gardien.services.drill import Drills
 from gardien.services.feed import Feed
+from gardien.services.first_run import FirstRun
 from gardien.services.kit import Kits
 from gardien.services.letters import Letters
 from gardien.services.life import Life
@@ -40,6 +41,7 @@ class House:
 
     settings: Settings
     preferences: Preferences
+    first_run: FirstRun
     store: Store
     alerts: Alerts
     runner: Runner

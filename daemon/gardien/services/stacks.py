@@ -95,6 +95,16 @@ class Stacks:
         door = await self.door()
         return self._build(recipe, chosen, door.given if door is not None else given.NO_DOOR)
 
+    async def as_if(self, name: str, chosen: Chosen, door: tuple[str, Mapping[str, str]] | None) -> Stack:
+        """One of those that can be added, as it would be beside that door, by its name and answers, were it here.
+
+        Raises NotFound, BadInput.
+        """
+        recipe = await self.recipe(name)
+        if recipe.manifest.door is not None or door is None or not door[0]:
+            return await self.build(recipe, chosen)
+        return self._build(recipe, chosen, given.of_door(await self.recipe(door[0]), Chosen(settings=dict(door[1]))))
+
     def _build(self, recipe: Recipe, chosen: Chosen, facts: Mapping[str, str]) -> Stack:
         """The owner's image for a variable goes before the house's, which goes before the shipped one or its mirror."""
         settings = self._world.settings
