@@ -136,6 +136,7 @@ ANSWER: Mapping[str, str] = MappingProxyType(
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 OCTETS = MappingProxyType({"TB": "To", "GB": "Go", "MB": "Mo", "kB": "ko", "B": "o"})
 NBSP = "\N{NO-BREAK SPACE}"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @cache
@@ -187,12 +188,14 @@ def _fill(name: str, value: Value, language: str) -> str:
         return number(value, language)
     if name == "taken":
         return moment(str(value), language)
+    if name == "until":
+        return moment(str(value), language, with_time=False)
     if name == "took" and isinstance(value, int | float):
         return duration(value, language)
     return str(value)
 
 
-def moment(text: str, language: str) -> str:
+def moment(text: str, language: str, *, with_time: bool = True) -> str:
     """A time written as `2026-03-03 01:41`, in UTC, as people here write it, with its day of the week: what happened on
     Tuesday is remembered as such. Other text as it is.
     """
@@ -202,7 +205,8 @@ def moment(text: str, language: str) -> str:
         return text
     local = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
     weekday = Locale.parse(language).days["format"]["wide"][local.weekday()]
-    return f"{weekday} {_date(local, 'd MMMM y', language)}, {clock(local, language)}"
+    day = f"{weekday} {_date(local, 'd MMMM y', language)}"
+    return f"{day}, {clock(local, language)}" if with_time else day
 
 
 def utc(at: datetime) -> str:
@@ -377,6 +381,18 @@ def when(then: datetime, now: datetime, language: str) -> str:
         text = N_("on {date} at {time}")
         return translate(text, language, date=day(then, now, language), time=clock(then, language))
     return translate(text, language, time=clock(then, language))
+
+
+def window(text: str, language: str) -> str:
+    """`sunday 03:00-05:00` or `daily 03:00-05:00`, to follow a verb: `every Sunday between 03:00 and 05:00`."""
+    day, _, hours = " ".join(text.lower().split()).partition(" ")
+    begin, _, end = hours.partition("-")
+    if language == "fr":
+        begin, end = (each.replace(":", f"{NBSP}h{NBSP}") for each in (begin, end))
+    if day not in WEEKDAYS:
+        return translate(N_("every day between {begin} and {end}"), language, begin=begin, end=end)
+    name = Locale.parse(language).days["format"]["wide"][WEEKDAYS.index(day)]
+    return translate(N_("every {day} between {begin} and {end}"), language, day=name, begin=begin, end=end)
 
 
 def sentence(words: Words, language: str) -> str:

@@ -33,6 +33,7 @@ from gardien.faces import (
     settings_pages,
     stack_pages,
     target_pages,
+    update_pages,
     wire,
 )
 from gardien.faces.auth import over_socket
@@ -189,6 +190,7 @@ def make_app(house: House) -> web.Application:
         auth.routes(),
         pages.routes(),
         stack_pages.routes(),
+        update_pages.routes(),
         backup_pages.routes(),
         browse_pages.routes(),
         kit_pages.routes(),

@@ -6,6 +6,7 @@ Moments are texts in ISO 8601, sizes bytes, durations seconds; what is not known
 from typing import NotRequired, TypedDict
 
 from gardien.faces import shapes_places as places
+from gardien.faces import shapes_updates as news
 from gardien.faces.present import Standing
 from gardien.model.entry import EntryKind
 from gardien.model.health import Health, Severity
@@ -15,7 +16,7 @@ from gardien.model.manifest import SettingKind
 from gardien.model.plan import Kind
 from gardien.model.proof import Outcome
 from gardien.model.reading import Unit
-from gardien.model.release import Jump, Said
+from gardien.model.release import Jump
 from gardien.model.stack import Wanted
 
 
@@ -225,22 +226,14 @@ class RescueData(TypedDict):
     says: list[str]
 
 
-From = TypedDict("From", {"from": str})  # a word of Python's own
+class UpdateData(news.From, PlanData):
+    """The plan of an update, and what people notice of it."""
 
-
-class ChangeData(From):
-    image: str
     to: str
     jump: Jump
     jump_says: str
-    towards: str | None
-    notes: str | None
-    digest: str | None
-    images: dict[str, str]
-    seen: str | None
-    alone_from: str | None
-    said: Said | None
-    why: str | None
+    last_away_seconds: float | None
+    watch_seconds: int
 
 
 class StackViewData(TypedDict):
@@ -252,7 +245,7 @@ class StackViewData(TypedDict):
     drift: list[str]
     trials: TrialsData
     rescue: RescueData
-    updates: list[ChangeData]
+    updates: list[news.ChangeData]
     health: HealthData
     newest_good: SnapshotData | None
     newest: SnapshotData | None
@@ -272,32 +265,6 @@ class StackData(StackViewData):
     project: str
     folder: str
     compose: str
-
-
-class BeyondData(TypedDict):
-    image: str
-    version: str
-    says: str
-    notes: str | None
-
-
-class MovedData(TypedDict):
-    image: str
-    tag: str
-    former: str
-    digest: str
-    seen: str | None
-    expected: bool
-
-
-class NewsData(TypedDict):
-    stack: str
-    asked: str | None
-    trouble: str | None
-    changes: list[ChangeData]
-    beyond: list[BeyondData]
-    moved: list[MovedData]
-    unfollowed: dict[str, str]
 
 
 class SettingData(TypedDict):

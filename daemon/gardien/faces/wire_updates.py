@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
-from gardien.faces import present, shapes
-from gardien.model.release import Change, Jump, News
+from gardien.faces import present, shapes_updates
+from gardien.model.release import Change, Jump, News, Outlook, Replaced
 from gardien.words import N_
-
-Data = dict[str, Any]
 
 JUMP: Mapping[Jump, str] = MappingProxyType(
     {
@@ -21,8 +18,8 @@ JUMP: Mapping[Jump, str] = MappingProxyType(
 )
 
 
-def news(news: News, language: str) -> shapes.NewsData:
-    """What is new for one stack: `changes` are the next steps, `beyond` what no step leads to yet."""
+def news(news: News, outlook: Outlook, language: str) -> shapes_updates.NewsData:
+    """What is new for one stack: `changes` are the next steps, `beyond` what no step leads to yet; and its outlook."""
     asked = news.asked
     return {
         "stack": news.stack,
@@ -50,10 +47,37 @@ def news(news: News, language: str) -> shapes.NewsData:
             for each in news.moved
         ],
         "unfollowed": {name: present.say(why, language) for name, why in news.unfollowed.items()},
+        **look_out(outlook),
     }
 
 
-def change(change: Change, language: str) -> shapes.ChangeData:
+def look_out(outlook: Outlook) -> shapes_updates.OutlookData:
+    """Who begins an update, when the next one is, and what the last one was: null if one cannot go back from any."""
+    return {
+        "by_itself": outlook.alone,
+        "chosen": outlook.chosen,
+        "window": outlook.window,
+        "next": _moment(outlook.next),
+        "left": [each.text for each in outlook.left],
+        "last": _replaced(outlook.last, outlook.kept_until) if outlook.last is not None else None,
+    }
+
+
+def _replaced(last: Replaced, kept_until: datetime | None) -> shapes_updates.ReplacedData:
+    return {
+        "job": last.job,
+        "from": last.former,
+        "to": last.version,
+        "ended": _moment(last.ended),
+        "away_seconds": last.away,
+        "snapshot": last.snapshot,
+        "target": last.target,
+        "taken": _moment(last.taken),
+        "kept_until": _moment(kept_until),
+    }
+
+
+def change(change: Change, language: str) -> shapes_updates.ChangeData:
     """One step. `alone_from`: from when on it may be taken without being asked, null: never."""
     said = change.said
     return {

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta, tzinfo
 
 from gardien.model.health import Alert
-from gardien.model.letter import News, Told
+from gardien.model.letter import ONCE, News, Told
 
 # How long an alert is open before anybody is written to: what passes by itself is no letter.
 GRACE = {"trouble": timedelta(minutes=10), "notice": timedelta(hours=20), "calm": timedelta(days=7)}
 # How long one that stays open is not written about again.
 REPEAT = {"trouble": timedelta(days=3), "notice": timedelta(days=7), "calm": timedelta(days=30)}
+SOON, NEVER = timedelta(minutes=2), timedelta(days=3650)  # the same for what is told once
 CALM = timedelta(minutes=30)  # how long an alert is over before that is written
 RESTLESS = timedelta(days=1)  # the same for one that came back, which gets no second letter meanwhile
 QUIET = (time(21), time(8))  # by the machine's clock: what can wait is not written at night
@@ -57,16 +58,20 @@ def _lately(local: datetime, day: int) -> bool:
 
 def _open(each: Told, told: Sequence[Told], now: datetime) -> bool:
     alert = each.alert
-    if not _awake(alert, now) or _gone(alert.opened, now) < GRACE[alert.severity]:
+    if not _awake(alert, now) or _gone(alert.opened, now) < _grace(alert):
         return False
     heard = _heard(each, told)
     if heard is None:
         return True
     if alert.worse is not None and heard < alert.worse:
-        return _gone(alert.worse, now) >= GRACE[alert.severity]
+        return _gone(alert.worse, now) >= _grace(alert)
     if alert.asleep is not None and heard < alert.asleep:
         return True
-    return _gone(heard, now) >= REPEAT[alert.severity]
+    return _gone(heard, now) >= (NEVER if alert.key.startswith(ONCE) else REPEAT[alert.severity])
+
+
+def _grace(alert: Alert) -> timedelta:
+    return SOON if alert.key.startswith(ONCE) else GRACE[alert.severity]
 
 
 def _awake(alert: Alert, now: datetime) -> bool:
@@ -84,7 +89,12 @@ def _heard(each: Told, told: Sequence[Told]) -> datetime | None:
 
 def _over(each: Told, told: Sequence[Told], now: datetime) -> bool:
     alert = each.alert
-    if alert.closed is None or each.over is not None or (each.told is None and alert.known is None):
+    if (
+        alert.key.startswith(ONCE)
+        or alert.closed is None
+        or each.over is not None
+        or (each.told is None and alert.known is None)
+    ):
         return False
     same = [other.alert for other in told if other.alert.key == alert.key]
     if any(other.closed is None for other in same):
