@@ -7,10 +7,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gardien.errors import GardienError
-from gardien.faces.auth import OWNER
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import look
 from gardien.model.fault import Fault, Faults
+from gardien.model.person import OWNER
 from gardien.model.stack import Chosen, Stack
 from gardien.services.first_run import NO_DOOR
 from gardien.services.house import House
