@@ -1,7 +1,6 @@
 """Who may come in, and from where: the live route table walked, and every old key tried again."""
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -18,21 +17,10 @@ from gardien.faces import auth, live
 from gardien.faces.server import HEADERS, make_app, serve
 from gardien.model.settings import Page
 from tests.faces_world import World, make_world
+from tests.live_routes import Route, walk
 
 Client = TestClient[web.Request, web.Application]
 PASSWORD = "correct horse battery staple"
-FILL = {
-    "alert": "1",
-    "name": "nextcloud",
-    "token": "abc",
-    "job": "1",
-    "target": "box",
-    "snapshot": "0" * 12,
-    "entry": "0",
-    "month": "2026-03",
-    "user": "anna",
-    "visit": "0" * 16,
-}
 
 
 @pytest.fixture
@@ -65,16 +53,10 @@ async def come_in(client: Client, world: World) -> str:
     return response.cookies["gardien"].value
 
 
-def routes(client: Client) -> Iterator[tuple[str, str, str]]:
-    """Method, path and pattern of every route there is."""
-    app = client.app
-    assert app is not None
-    for route in app.router.routes():
-        if route.method != "HEAD":
-            assert route.resource is not None
-            pattern = route.resource.canonical
-            fill = {**FILL, "name": "gardien.css"} if pattern.startswith("/static") else FILL
-            yield route.method, re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern), pattern  # noqa: B023
+def routes(client: Client) -> Iterator[Route]:
+    """Every route there is."""
+    assert client.app is not None
+    return walk(client.app)
 
 
 def memory(world: World) -> list[str]:

@@ -139,6 +139,8 @@ def filled(pattern: str, made: Practice) -> str:
         "entry": folder,
         "month": made.pages["month"][-7:],
         "token": "abc",
+        "user": "anna",
+        "visit": "0" * 16,
     }
     return re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern)
 
