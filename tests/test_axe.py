@@ -141,6 +141,8 @@ def filled(pattern: str, made: Practice) -> str:
         "token": "abc",
         "user": "anna",
         "visit": "0" * 16,
+        "preset": "ovhcloud",
+        "section": "schedules",
     }
     return re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern)
 

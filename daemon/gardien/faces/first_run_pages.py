@@ -53,7 +53,10 @@ class Step:
 @web.middleware
 async def mark(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every page says while the house is being set up."""
-    request["first_run"] = request.app[HOUSE].first_run.open
+    first_run = request.app[HOUSE].first_run
+    if first_run.open:  # until it is over; then nothing is asked any more
+        await first_run.load()
+    request["first_run"] = first_run.open
     return await handler(request)
 
 
