@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, UnixConnector, web
+from aiohttp import ClientSession, UnixConnector, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from aiohttp_session import Session
 
@@ -18,9 +18,7 @@ from gardien.faces.server import HEADERS, make_app, serve
 from gardien.model.settings import Page
 from tests.faces_world import World, make_world
 from tests.live_routes import Route, walk
-
-Client = TestClient[web.Request, web.Application]
-PASSWORD = "correct horse battery staple"
+from tests.signed_in import PASSWORD, Client, come_in, origin, post
 
 
 @pytest.fixture
@@ -35,22 +33,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def client(world: World) -> AsyncIterator[Client]:
     async with TestClient(TestServer(make_app(world.house))) as client:
         yield client
-
-
-def origin(client: Client) -> str:
-    return str(client.make_url("/")).rstrip("/")
-
-
-async def post(client: Client, path: str, **data: str) -> ClientResponse:
-    """As our own page's form would."""
-    return await client.post(path, data=data, headers={"Origin": origin(client)}, allow_redirects=False)
-
-
-async def come_in(client: Client, world: World) -> str:
-    """By a one-time link; returns the cookie."""
-    response = await post(client, f"/login/{await world.house.people.link()}")
-    assert response.status == 303
-    return response.cookies["gardien"].value
 
 
 def routes(client: Client) -> Iterator[Route]:
@@ -128,9 +110,10 @@ async def test_a_login_never_leads_elsewhere(client: Client, world: World, elsew
 
 async def test_the_session_gets_a_new_id_at_login(client: Client, world: World) -> None:
     client.session.cookie_jar.update_cookies({"gardien": "planted"}, client.make_url("/"))
-    first = await come_in(client, world)
+    first, second = [
+        (await post(client, f"/login/{await world.house.people.link()}")).cookies["gardien"].value for _ in range(2)
+    ]
     assert first != "planted"
-    second = await come_in(client, world)
     assert second != first
     client.session.cookie_jar.clear()
     for old in ("planted", first):
