@@ -6,7 +6,6 @@ Faults are set as plain facts: `docker.up = False`, `restic.unreachable.add("off
 
 import asyncio
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -58,6 +57,7 @@ from gardien.rules.env import read_env, write_env
 from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 from tests.fake_letters import FakeMailer, FakeOutbox, FakePinger
+from tests.fake_people import FakePeople
 from tests.fake_readings import FakeRecord, FakeSensors
 from tests.fake_releases import FakeFindings, FakeRegistries
 from tests.fakes_inside import FakeBeneath, FakeInside
@@ -80,10 +80,11 @@ class FakeClock:
 # -- memory
 
 
-class FakeStore(FakeOutbox, FakeRecord, FakeFindings):
+class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
     """The `Store`, kept in dictionaries."""
 
     def __init__(self) -> None:
+        FakePeople.__init__(self)
         FakeOutbox.__init__(self)
         FakeRecord.__init__(self)
         FakeFindings.__init__(self)
@@ -96,9 +97,6 @@ class FakeStore(FakeOutbox, FakeRecord, FakeFindings):
         self._proofs: dict[int, Proof] = {}
         self._alerts: list[Alert] = []
         self._notes: dict[str, str] = {}
-        self._passwords: dict[str, str] = {}
-        self._links: dict[str, tuple[str, datetime]] = {}
-        self._sessions: dict[str, tuple[str | None, str, datetime]] = {}
 
     def _job(self, job: int) -> Job:
         if job not in self._jobs:
@@ -276,32 +274,6 @@ class FakeStore(FakeOutbox, FakeRecord, FakeFindings):
 
     async def unnote(self, key: str) -> None:
         self._notes.pop(key, None)
-
-    async def set_password(self, user: str, hashed: str) -> None:
-        self._passwords[user] = hashed
-
-    async def password(self, user: str) -> str | None:
-        return self._passwords.get(user)
-
-    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
-        self._links[hashed] = (user, until)
-
-    async def use_link(self, hashed: str, now: datetime) -> str | None:
-        user, until = self._links.pop(hashed, (None, now))
-        return user if until > now else None
-
-    async def save_session(self, key: str, data: str, until: datetime) -> None:
-        self._sessions[key] = (json.loads(data).get("user"), data, until)
-
-    async def session(self, key: str, now: datetime) -> str | None:
-        _, data, until = self._sessions.get(key, (None, None, now))
-        return data if until > now else None
-
-    async def end_session(self, key: str) -> None:
-        self._sessions.pop(key, None)
-
-    async def end_sessions(self, user: str) -> None:
-        self._sessions = {key: each for key, each in self._sessions.items() if each[0] != user}
 
 
 # -- files

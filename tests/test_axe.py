@@ -139,6 +139,10 @@ def filled(pattern: str, made: Practice) -> str:
         "entry": folder,
         "month": made.pages["month"][-7:],
         "token": "abc",
+        "user": "anna",
+        "visit": "0" * 16,
+        "preset": "ovhcloud",
+        "section": "schedules",
     }
     return re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern)
 

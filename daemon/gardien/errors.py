@@ -41,6 +41,12 @@ class Refused(GardienError):
     code = "refused"
 
 
+class NotAllowed(GardienError):
+    """Others may do that, not the one who asks."""
+
+    code = "not-allowed"
+
+
 class Busy(GardienError):
     """Somebody else is at it."""
 

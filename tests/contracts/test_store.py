@@ -298,21 +298,100 @@ async def test_a_link_opens_for_one_of_many(store: Store) -> None:
     ]
 
 
+async def said(store: Store, key: str, now: datetime) -> str | None:
+    visit = await store.session(key, now)
+    return visit.data if visit is not None else None
+
+
 async def test_sessions(store: Store) -> None:
     await store.save_session("k1", '{"user": "owner", "csrf": "é"}', later(60))
     await store.save_session("k2", '{"user": "owner"}', later(60))
     await store.save_session("k3", '{"user": "other"}', later(60))
     await store.save_session("k4", "{}", later(60))
-    assert await store.session("k1", NOON) == '{"user": "owner", "csrf": "é"}'
+    assert await said(store, "k1", NOON) == '{"user": "owner", "csrf": "é"}'
     assert await store.session("k1", later(60)) is None
     await store.save_session("k2", '{"user": "owner", "n": 1}', later(90))
-    assert await store.session("k2", later(80)) == '{"user": "owner", "n": 1}'
+    assert await said(store, "k2", later(80)) == '{"user": "owner", "n": 1}'
+    visit = await store.session("k2", NOON)
+    assert visit is not None and visit.person == await store.person("owner") and visit.user == "owner"
+    stranger = await store.session("k3", NOON)
+    assert stranger is not None and stranger.person is None
+    assert [each.key for each in await store.sessions("owner", NOON)] == ["k2", "k1"]
+    assert [each.key for each in await store.sessions("owner", later(80))] == ["k2"]
     await store.end_session("k2")
     assert await store.session("k2", NOON) is None
     await store.end_sessions("owner")
     assert await store.session("k1", NOON) is None
     assert await store.session("k3", NOON) is not None
-    assert await store.session("k4", NOON) == "{}"
+    assert await said(store, "k4", NOON) == "{}"
+
+
+async def test_people(store: Store) -> None:
+    (owner,) = await store.people()
+    assert (owner.name, owner.role, owner.may, owner.secret) == ("owner", "owner", frozenset(), None)
+    assert await store.add_person("anna", "helper", frozenset({"backup"}), NOON)
+    assert not await store.add_person("anna", "owner", frozenset(), NOON)
+    anna = await store.person("anna")
+    assert anna is not None and anna.made == NOON and set(anna.powers) == {"read", "self", "backup"}
+    assert not await store.change_person("owner", "helper", frozenset()), "somebody must be one"
+    assert not await store.drop_person("owner")
+    await store.save_session("k", '{"user": "anna"}', later(60))
+    assert await store.change_person("anna", "owner", frozenset())
+    assert await store.session("k", NOON) is None
+    assert await store.change_person("owner", "helper", frozenset())
+    assert [(each.name, each.role) for each in await store.people()] == [("anna", "owner"), ("owner", "helper")]
+    assert not await store.change_person("nobody", "owner", frozenset())
+
+
+async def test_who_is_removed_leaves_no_way_in(store: Store) -> None:
+    await store.add_person("anna", "helper", frozenset(), NOON)
+    await store.set_password("anna", "hash")
+    await store.add_link("one", "anna", later(60))
+    await store.save_session("k", '{"user": "anna"}', later(60))
+    await store.set_second_factor("anna", "SECRET", 1, ["spare"])
+    await store.add_token("t", "hers", "anna", frozenset({"read"}), NOON, None)
+    assert await store.drop_person("anna")
+    assert not await store.drop_person("anna")
+    await store.add_person("anna", "helper", frozenset(), NOON)  # another one
+    assert await store.password("anna") is None and await store.use_link("one", NOON) is None
+    assert await store.session("k", NOON) is None and await store.token("t", NOON) is None
+    assert await store.spare_codes("anna") == 0
+
+
+async def test_a_second_factor(store: Store) -> None:
+    await store.set_second_factor("owner", "SECRET", 7, ["a", "b"])
+    owner = await store.person("owner")
+    assert owner is not None and (owner.secret, owner.step) == ("SECRET", 7)
+    assert "SECRET" not in repr(owner)
+    assert [await store.use_step("owner", step) for step in (7, 8, 8, 6)] == [False, True, False, False]
+    assert [await store.use_spare_code("owner", code) for code in ("a", "a", "c")] == [True, False, False]
+    assert await store.spare_codes("owner") == 1
+    await store.set_second_factor("owner", None, 0, [])
+    assert await store.spare_codes("owner") == 0
+
+
+async def test_tokens(store: Store) -> None:
+    first = await store.add_token("h1", "monitor", "owner", frozenset({"read"}), NOON, later(60))
+    assert first is not None
+    assert await store.add_token("h2", "monitor", "owner", frozenset({"act"}), NOON, None) is None
+    assert await store.add_token("h2", "backups", "owner", frozenset({"backup", "read"}), NOON, None) != first
+    found = await store.token("h1", NOON)
+    assert found is not None and (found.name, set(found.scopes), found.used) == ("monitor", {"read"}, None)
+    assert await store.token("h1", later(60)) is None and await store.token("h2", later(9e9)) is not None
+    await store.token_used(first, later(1))
+    assert [(each.name, each.used) for each in await store.tokens()] == [("backups", None), ("monitor", later(1))]
+    assert await store.drop_token("monitor") and not await store.drop_token("monitor")
+    assert await store.token("h1", NOON) is None
+
+
+async def test_what_was_done(store: Store) -> None:
+    for number in range(4):
+        await store.add_deed(later(number), "anna", "page", Words.of("{n} done", n=number), number or None, number == 2)
+    deeds = await store.deeds(2)
+    assert [(str(each.what), each.job, each.refused) for each in deeds] == [("3 done", 3, False), ("2 done", 2, True)]
+    assert [str(each.what) for each in await store.deeds(9, deeds[-1].id)] == ["1 done", "0 done"]
+    await store.add_deed(later(401 * 86400), "anna", "console", Words("much later"), None, False)
+    assert [str(each.what) for each in await store.deeds()] == ["much later"]
 
 
 # -- of the real one alone

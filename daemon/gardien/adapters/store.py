@@ -9,6 +9,7 @@ from typing import Any, Self
 from gardien.adapters.columns import as_json, as_time, as_words, moment, said
 from gardien.adapters.database import Connection, Database, Row
 from gardien.adapters.store_letters import StoredLetters, as_alert
+from gardien.adapters.store_people import StoredPeople
 from gardien.adapters.store_proofs import StoredProofs
 from gardien.adapters.store_readings import StoredReadings
 from gardien.adapters.store_releases import StoredReleases
@@ -54,7 +55,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
-class SqliteStore(StoredProofs, StoredLetters, StoredReadings, StoredReleases):
+class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, StoredReleases):
     """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
     def __init__(self, database: Database) -> None:
@@ -349,52 +350,6 @@ class SqliteStore(StoredProofs, StoredLetters, StoredReadings, StoredReleases):
 
     async def unnote(self, key: str) -> None:
         await self._change("DELETE FROM note WHERE key = ?", key)
-
-    # -- people
-
-    async def set_password(self, user: str, hashed: str) -> None:
-        await self._change("INSERT OR REPLACE INTO password (user, hashed) VALUES (?, ?)", user, hashed)
-
-    async def password(self, user: str) -> str | None:
-        rows = await self._rows("SELECT hashed FROM password WHERE user = ?", user)
-        return rows[0]["hashed"] if rows else None
-
-    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
-        await self._change(
-            "INSERT OR REPLACE INTO link (hashed, user, until) VALUES (?, ?, ?)", hashed, user, as_time(until)
-        )
-
-    async def use_link(self, hashed: str, now: datetime) -> str | None:
-        """The user, once, in time; else None. Takes the occasion to drop what is out of date."""
-
-        async def work(db: Connection) -> str | None:
-            await db.execute("DELETE FROM link WHERE until <= ?", (as_time(now),))
-            await db.execute("DELETE FROM session WHERE until <= ?", (as_time(now),))
-            rows = list(await db.execute_fetchall("DELETE FROM link WHERE hashed = ? RETURNING user", (hashed,)))
-            return rows[0]["user"] if rows else None
-
-        return await self._write(work)
-
-    async def save_session(self, key: str, data: str, until: datetime) -> None:
-        """`data` is a JSON object; its `user`, if any, is whose session `end_sessions` ends."""
-        user = json.loads(data).get("user")
-        await self._change(
-            "INSERT OR REPLACE INTO session (key, user, data, until) VALUES (?, ?, ?, ?)",
-            key,
-            user,
-            data,
-            as_time(until),
-        )
-
-    async def session(self, key: str, now: datetime) -> str | None:
-        rows = await self._rows("SELECT data FROM session WHERE key = ? AND until > ?", key, as_time(now))
-        return rows[0]["data"] if rows else None
-
-    async def end_session(self, key: str) -> None:
-        await self._change("DELETE FROM session WHERE key = ?", key)
-
-    async def end_sessions(self, user: str) -> None:
-        await self._change("DELETE FROM session WHERE user = ?", user)
 
 
 # -- rows and values

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import cast
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from gardien.errors import BadInput, NotFound
 from gardien.faces import (
     api_alerts,
     api_kit,
+    api_people,
     api_proofs,
     api_snapshots,
     api_targets,
@@ -31,8 +33,9 @@ from gardien.faces import (
 from gardien.faces.api_targets import ROOT, TARGET
 from gardien.faces.asked import Body
 from gardien.faces.auth import still_in
-from gardien.faces.contract import DONE, DRY, JOB, told
+from gardien.faces.contract import DRY, JOB, told
 from gardien.faces.live import CLOSING
+from gardien.faces.powers import veil
 from gardien.model.overview import StackView
 from gardien.model.plan import Plan
 from gardien.model.stack import Chosen
@@ -297,25 +300,6 @@ class Api:
         await self._house.runner.cancel(number)
         return web.json_response({"job": number}, status=202)
 
-    @told({"url": str}, may={"user": str})
-    async def link(self, request: web.Request) -> web.Response:
-        """A one-time link to the page: for the console alone."""
-        asked.console_only(request)
-        body = await asked.fields(request)
-        token = await self._house.people.link(body.get("user", "owner"))
-        page = self._house.settings.page
-        name = page.names[0] if page.names else page.address
-        host = f"[{name}]" if ":" in name and not name.startswith("[") else name
-        return web.json_response({"url": f"http://{host}:{page.port}/login/{token}"})
-
-    @told(DONE, needs={"password": str}, may={"user": str})
-    async def password(self, request: web.Request) -> web.Response:
-        """Set a password: for the console alone. Ends the user's sessions."""
-        asked.console_only(request)
-        body = await asked.fields(request)
-        await self._house.people.set_password(body.get("user", "owner"), body["password"])
-        return web.json_response({"ok": True})
-
     # -- parts
 
     async def _view(self, name: str) -> StackView:
@@ -331,7 +315,8 @@ class Api:
     async def _job(self, request: web.Request, titles: Mapping[str, str]) -> shapes.JobData:
         number = int(request.match_info["job"])
         job = await self._house.runner.job(number)
-        return wire.job(job, asked.language(request), self._house.runner.progress(number), titles)
+        data = wire.job(job, asked.language(request), self._house.runner.progress(number), titles)
+        return cast(shapes.JobData, veil(request, data))
 
     @contextlib.asynccontextmanager
     async def _changes(self, closing: asyncio.Event) -> AsyncIterator[asyncio.Event]:
@@ -397,8 +382,7 @@ def routes(house: House) -> list[web.RouteDef]:
         *machine.api_routes(house),
         *openapi.routes(),
         web.get(f"{ROOT}/version", api.version),
-        web.post(f"{ROOT}/users/link", api.link),
-        web.post(f"{ROOT}/users/password", api.password),
+        *api_people.routes(house),
     ]
 
 

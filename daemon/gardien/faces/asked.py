@@ -19,6 +19,8 @@ SHAPES: Mapping[type, str] = {
     str: N_("{field} must be text"),
     bool: N_("{field} must be true or false"),
     dict: N_("{field} must be an object"),
+    list: N_("{field} must be a list"),
+    int: N_("{field} must be a number"),
 }
 
 Body = Mapping[str, Any]
@@ -86,6 +88,14 @@ def texts(body: Body, field: str) -> Mapping[str, str]:
     found: Mapping[str, Any] = body.get(field, {})
     if faults := [fault(key, SHAPES[str]) for key, value in found.items() if not isinstance(value, str)]:
         raise Faults(faults)
+    return found
+
+
+def list_of_texts(body: Body, field: str) -> list[str]:
+    """A list of texts, empty if it was not sent. Raises `Faults`."""
+    found: list[Any] = body.get(field, [])
+    if not all(isinstance(each, str) for each in found):
+        raise Faults([fault(field, SHAPES[str])])
     return found
 
 

@@ -2,30 +2,34 @@
 
 import hashlib
 import json
+import pwd
 import re
 import secrets
 import socket
+import struct
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp_session import AbstractStorage, Session, get_session, new_session
 
-from gardien.errors import BadInput, Busy
+from gardien.errors import Busy, NotAllowed
+from gardien.faces.deeds import recorded, refused, signed_in
 from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.powers import needed, veiled
+from gardien.model.person import CONSOLE, EVERYTHING, GRANTS, OWNER, POWER, Means, Person, Power
 from gardien.services.ports import Store
-from gardien.words import N_
+from gardien.words import N_, Words
 
 COOKIE = "gardien"
 IDLE = timedelta(hours=12)
 REFRESH = timedelta(minutes=10)  # how often a session's end is moved on, to spare the disk
-CONSOLE = "console"  # whoever may open the unix socket
-OWNER = "owner"
+HALF = timedelta(minutes=5)  # between the password and the second factor
 
 OWN_PATH = re.compile(r"/(?![/\\])[\w\-./?&=%+]{0,300}")
 
 # Everything else asks for a login, a page that does not exist too.
-PUBLIC = frozenset({"/login", "/login/{token}", "/language", "/static/{name}", "/healthz"})
+PUBLIC = frozenset({"/login", "/login/code", "/login/{token}", "/language", "/static/{name}", "/healthz"})
 # What programs read: they are told 401 where people are sent to the login page.
 FOR_PROGRAMS = ("/api/", "/live", "/metrics")
 
@@ -40,31 +44,33 @@ class StoreSessions(AbstractStorage):
     async def load_session(self, request: web.Request) -> Session:
         """The cookie's session, or an empty one."""
         token = self.load_cookie(request)
-        data = await self._store.session(_hash(token), datetime.now(UTC)) if token else None
-        if data is None:
+        visit = await self._store.session(hashed(token), datetime.now(UTC)) if token else None
+        if visit is None or (visit.user is not None and visit.person is None):
             return await self.new_session()
-        return Session(token, data={"session": json.loads(data)}, new=False)
+        request["person"] = visit.person
+        return Session(token, data={"session": json.loads(visit.data)}, new=False)
 
     async def save_session(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
         """Write it down, or end it when it was emptied. A session without an id gets one nobody has seen."""
         former = self.load_cookie(request)
         if former and former != session.identity:
-            await self._store.end_session(_hash(former))
+            await self._store.end_session(hashed(former))
         if session.empty:
             if session.identity:
-                await self._store.end_session(_hash(session.identity))
+                await self._store.end_session(hashed(session.identity))
             response.del_cookie(COOKIE, path="/")
             return
         token = session.identity or secrets.token_urlsafe(32)
         now = datetime.now(UTC)
-        if session.identity and await self._store.session(_hash(token), now) is None:
+        if session.identity and await self._store.session(hashed(token), now) is None:
             return  # ended while this request was under way: it stays ended
-        await self._store.save_session(_hash(token), json.dumps(dict(session)), now + IDLE)
+        await self._store.save_session(hashed(token), json.dumps(dict(session)), now + IDLE)
         if not session.identity:
             response.set_cookie(COOKIE, token, path="/", httponly=True, samesite="Strict", secure=request.secure)
 
 
-def _hash(token: str) -> str:
+def hashed(token: str) -> str:
+    """What the store knows a cookie by."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -78,41 +84,97 @@ def over_socket(request: web.Request) -> bool:
     return link is not None and link.family == socket.AF_UNIX and link.getsockname() == ours
 
 
+def bearer(request: web.Request) -> str | None:
+    """The token that a program shows, where programs read. No browser sends one by itself."""
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer" and request.path.startswith(("/api/", "/metrics")):
+        return text.strip()
+    return None
+
+
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who asks, and let nobody unknown past the public pages."""
+    """Find out who asks, let nobody unknown past the public pages, and nobody further than they may go."""
     if over_socket(request):
-        request["user"] = CONSOLE
-        return await handler(request)
-    session = await get_session(request)
-    user = session.get("user")
-    if user is not None:
-        request["user"] = user
-        now = datetime.now(UTC)
-        if now - datetime.fromisoformat(session["seen"]) > REFRESH:
-            session["seen"] = now.isoformat()
-        return await handler(request)
+        _known(request, CONSOLE, _account(request), "console", EVERYTHING)
+    elif (text := bearer(request)) is not None:
+        token = await request.app[HOUSE].people.token(text)
+        if token is None:
+            raise web.HTTPUnauthorized
+        _known(request, token.name, token.name, "token", token.scopes)
+    else:
+        session = await get_session(request)
+        person: Person | None = request.get("person")
+        if person is not None:
+            _known(request, person.name, person.name, "page", person.powers)
+            now = datetime.now(UTC)
+            if now - datetime.fromisoformat(session["seen"]) > REFRESH:
+                session["seen"] = now.isoformat()
     resource = request.match_info.route.resource
-    if resource is not None and resource.canonical in PUBLIC:
-        return await handler(request)
-    if request.method in ("GET", "HEAD") and not request.path.startswith(FOR_PROGRAMS):
-        url = request.app.router["login"].url_for()
-        raise web.HTTPSeeOther(url.with_query(next=request.path_qs) if request.path_qs != "/" else url)
-    raise web.HTTPUnauthorized
+    if "user" not in request:
+        if resource is not None and resource.canonical in PUBLIC:
+            return await handler(request)
+        if request.method in ("GET", "HEAD") and not request.path.startswith(FOR_PROGRAMS):
+            url = request.app.router["login"].url_for()
+            raise web.HTTPSeeOther(url.with_query(next=request.path_qs) if request.path_qs != "/" else url)
+        raise web.HTTPUnauthorized
+    public = resource is not None and resource.canonical in PUBLIC
+    wanted = needed(request.method, resource.canonical) if resource is not None and not public else None
+    if wanted is not None and wanted not in request["may"]:
+        await refused(request)
+        raise _not_allowed(request, wanted)
+    return veiled(request, await recorded(request, handler))
+
+
+def _known(request: web.Request, user: str, who: str, means: Means, may: frozenset[Power]) -> None:
+    """Write down who asks. `user` is whose account it is, `who` what the record calls them."""
+    request["user"], request["who"], request["means"], request["may"] = user, who, means, may
+
+
+def _account(request: web.Request) -> str:
+    """The account at the machine that opened the socket; the kernel says which."""
+    link = request.get_extra_info("socket")
+    try:
+        _, uid, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        return pwd.getpwuid(uid).pw_name
+    except (OSError, KeyError, AttributeError):
+        return CONSOLE
+
+
+def _not_allowed(request: web.Request, wanted: Power) -> NotAllowed:
+    if request["means"] == "token":
+        return NotAllowed(
+            N_("this token was not given the right `{power}`"),
+            N_("Make another token that may, on the page or with `gardien token add`."),
+            power=wanted,
+        )
+    if wanted in GRANTS:
+        return NotAllowed(
+            N_("an owner of this house has not allowed you this: {what}"),
+            N_("Ask an owner: the page “People” is where it is allowed."),
+            what=Words.of(POWER[wanted]),
+        )
+    return NotAllowed(N_("this is for an owner of this house"), N_("Ask an owner to do it, or to show it to you."))
 
 
 async def still_in(request: web.Request) -> bool:
     """Whether the one who began this long request may still read on."""
     if over_socket(request):
         return True
-    token = request.cookies.get(COOKIE)
-    return token is not None and await request.app[HOUSE].store.session(_hash(token), datetime.now(UTC)) is not None
+    if (text := bearer(request)) is not None:
+        return await request.app[HOUSE].people.token(text) is not None
+    key = request.cookies.get(COOKIE)
+    visit = await request.app[HOUSE].store.session(hashed(key), datetime.now(UTC)) if key is not None else None
+    return visit is not None and visit.person is not None
 
 
-async def _enter(request: web.Request, user: str, by: str) -> None:
+async def enter(request: web.Request, user: str, by: str) -> None:
     """Begin a session under a new id."""
     session = await new_session(request)
-    session.update(user=user, by=by, seen=datetime.now(UTC).isoformat())
+    now = datetime.now(UTC).isoformat()
+    where = {"address": request.remote or "", "agent": request.headers.get("User-Agent", "")[:200]}
+    session.update(user=user, by=by, seen=now, began=now, **where)
+    await signed_in(request, user, by)
 
 
 def own_path(wish: object) -> str:
@@ -122,7 +184,8 @@ def own_path(wish: object) -> str:
     return "/"
 
 
-async def _text(request: web.Request, name: str) -> str:
+async def text_of(request: web.Request, name: str) -> str:
+    """A field of the form that was sent."""
     value = (await request.post()).get(name, "")
     return value if isinstance(value, str) else ""
 
@@ -136,27 +199,74 @@ async def login_page(request: web.Request) -> web.Response:
 
 async def _login_page(request: web.Request, onward: str, wrong: bool = False, wait: int = 0) -> web.Response:
     status = 429 if wait else 401 if wrong else 200
-    has_password = await request.app[HOUSE].people.has_password(OWNER)
+    people = await request.app[HOUSE].people.all()
     response = request.app[SCREEN].page(
-        request, "login.html", status, onward=onward, wrong=wrong, wait=wait, has_password=has_password
+        request,
+        "login.html",
+        status,
+        onward=onward,
+        wrong=wrong,
+        wait=wait,
+        has_password=any(each.has_password for each in people),
+        alone=len(people) == 1,
+        name=people[0].person.name if len(people) == 1 else await text_of(request, "user"),
     )
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response
 
 
+def seconds(busy: Busy) -> int:
+    """How long it is until somebody may try again."""
+    return max(1, int(str(busy.says.values.get("seconds", 60))))
+
+
 async def login(request: web.Request) -> web.Response:
-    """Let in whoever knows the password."""
-    onward = own_path(await _text(request, "next"))
+    """Let in whoever knows the password; whoever has a second factor is asked for it next."""
+    onward, people = own_path(await text_of(request, "next")), request.app[HOUSE].people
+    name = (await text_of(request, "user")).strip().lower() or OWNER
     try:
-        user = await request.app[HOUSE].people.enter_by_password(
-            OWNER, await _text(request, "password"), request.remote or ""
-        )
+        user = await people.enter_by_password(name, await text_of(request, "password"), request.remote or "")
     except Busy as busy:
-        return await _login_page(request, onward, wait=max(1, int(str(busy.says.values.get("seconds", 60)))))
+        return await _login_page(request, onward, wait=seconds(busy))
     if user is None:
         return await _login_page(request, onward, wrong=True)
-    await _enter(request, user, "password")
+    if await people.factor.asked(user):
+        session = await new_session(request)
+        session.update(half=user, onward=onward, until=(datetime.now(UTC) + HALF).isoformat())
+        raise web.HTTPSeeOther("/login/code")
+    await enter(request, user, "password")
+    raise web.HTTPSeeOther(onward)
+
+
+async def _half(request: web.Request) -> Session:
+    """Of somebody who has said the password, and nothing else yet; they have five minutes."""
+    session = await get_session(request)
+    if "half" not in session or datetime.fromisoformat(session["until"]) <= datetime.now(UTC):
+        raise web.HTTPSeeOther("/login")
+    return session
+
+
+async def code_page(request: web.Request) -> web.Response:
+    """Ask for the second factor."""
+    session = await _half(request)
+    return request.app[SCREEN].page(request, "code.html", wrong=False, wait=0, name=session["half"])
+
+
+async def code(request: web.Request) -> web.Response:
+    """Let in whoever has it, too."""
+    session, screen = await _half(request), request.app[SCREEN]
+    user, onward, people = session["half"], own_path(session["onward"]), request.app[HOUSE].people
+    try:
+        good = await people.factor.enter(user, (await text_of(request, "code"))[:40])
+    except Busy as busy:
+        answer = screen.page(request, "code.html", 429, wrong=False, wait=seconds(busy), name=user)
+        answer.headers["Retry-After"] = str(seconds(busy))
+        return answer
+    if not good:
+        await people.note(user, "page", Words.of(N_("right password, wrong code from the app")), refused=True)
+        return screen.page(request, "code.html", 401, wrong=True, wait=0, name=user)
+    await enter(request, user, "password")
     raise web.HTTPSeeOther(onward)
 
 
@@ -171,8 +281,8 @@ async def link(request: web.Request) -> web.Response:
     user = await people.enter_by_link(request.match_info["token"])
     if user is None:
         return request.app[SCREEN].page(request, "link.html", 403, stale=True)
-    await _enter(request, user, "link")
-    if request.app[HOUSE].first_run.open:
+    await enter(request, user, "link")
+    if request.app[HOUSE].first_run.open and (await people.known(user)).role == "owner":
         raise web.HTTPSeeOther("/first-run")
     raise web.HTTPSeeOther("/" if await people.has_password(user) else "/account")
 
@@ -184,63 +294,14 @@ async def logout(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther("/login")
 
 
-async def account_page(request: web.Request) -> web.Response:
-    """Where the password is set, and signing out."""
-    return await _account_page(request)
-
-
-async def _account_page(request: web.Request, wrong: BadInput | None = None) -> web.Response:
-    user = _person(request)
-    return request.app[SCREEN].page(
-        request,
-        "account.html",
-        400 if wrong else 200,
-        wrong=wrong,
-        has_password=await request.app[HOUSE].people.has_password(user),
-        by_link=await _by_link(request),
-        changed="changed" in request.query and not wrong,
-    )
-
-
-def _person(request: web.Request) -> str:
-    """Whose account it is; at the machine's own console it is the owner's."""
-    user: str = request["user"]
-    return OWNER if user == CONSOLE else user
-
-
-async def _by_link(request: web.Request) -> bool:
-    """Whether they came by a link or sit at the console: both stand for the password."""
-    return over_socket(request) or (await get_session(request)).get("by") == "link"
-
-
-async def set_password(request: web.Request) -> web.Response:
-    """Set the password. All sessions end; this one begins anew."""
-    people = request.app[HOUSE].people
-    user = _person(request)
-    new = await _text(request, "new")
-    try:
-        if new != await _text(request, "again"):
-            raise BadInput(N_("the two new passwords are not the same"), N_("Type the new password twice."))
-        if await people.has_password(user) and not await _by_link(request):
-            old = await _text(request, "old")
-            if await people.enter_by_password(user, old, request.remote or "") is None:
-                raise BadInput(N_("the present password is not right"), N_("Type the one you signed in with."))
-        await people.set_password(user, new)
-    except BadInput as wrong:
-        return await _account_page(request, wrong)
-    if not over_socket(request):
-        await _enter(request, user, "password")
-    raise web.HTTPSeeOther("/account?changed")
-
-
 def routes() -> list[web.RouteDef]:
     """The doors."""
     return [
         web.get("/login", login_page, name="login"),
         web.post("/login", login),
+        web.get("/login/code", code_page),
+        web.post("/login/code", code),
         web.get("/login/{token}", link_page),
         web.post("/login/{token}", link),
         web.post("/logout", logout),
-        web.get("/account", account_page),
-        web.post("/account", set_password),
     ]

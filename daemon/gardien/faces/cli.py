@@ -1,6 +1,5 @@
 """The `gardien` command. What only talks to the daemon starts at once: heavy imports stand inside the functions."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -18,12 +17,11 @@ from gardien.faces.cli_snapshot import part_back, snapshot
 from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
 from gardien.faces.cli_updates import update
+from gardien.faces.cli_users import log, token, user
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
 
 SETTINGS = "/etc/gardien/gardien.yaml"
-
-USER = click.option("--user", default="owner", show_default=True, help="Whose.")
 
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -170,35 +168,9 @@ main.add_command(target)
 # -- people
 
 
-@main.group(cls=InOrder)
-def user() -> None:
-    """Who may open the page."""
-
-
-@user.command()
-@USER
-@answers
-def link(session: Session, user: str) -> None:
-    """Print a link that opens the page once, within 15 minutes."""
-    made = session.daemon.post("users", "link", user=user)
-    session.show(made, lambda _: click.echo(made["url"]))
-    if not session.as_json and sys.stdout.isatty():
-        session.terminal.hint(N_("Open it in a browser within 15 minutes; it works once."))
-
-
-@user.command()
-@USER
-@answers
-def password(session: Session, user: str) -> None:
-    """Set a password for the page; asked for, or read from standard input. Everybody who is logged in is logged out."""
-    if sys.stdin.isatty():
-        words = session.terminal.tr(N_("New password")), session.terminal.tr(N_("Once more"))
-        secret = click.prompt(words[0], hide_input=True, confirmation_prompt=words[1])
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    session.daemon.post("users", "password", user=user, password=secret)
-    session.show({"ok": True}, lambda terminal: terminal.say(N_("The password is set.")))
-
+main.add_command(user)
+main.add_command(token)
+main.add_command(log)
 
 # -- the machine itself
 

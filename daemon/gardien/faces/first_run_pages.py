@@ -7,10 +7,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gardien.errors import GardienError
-from gardien.faces.auth import OWNER
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import look
 from gardien.model.fault import Fault, Faults
+from gardien.model.person import OWNER
 from gardien.model.stack import Chosen, Stack
 from gardien.services.first_run import NO_DOOR
 from gardien.services.house import House
@@ -53,7 +53,10 @@ class Step:
 @web.middleware
 async def mark(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every page says while the house is being set up."""
-    request["first_run"] = request.app[HOUSE].first_run.open
+    first_run = request.app[HOUSE].first_run
+    if first_run.open:  # until it is over; then nothing is asked any more
+        await first_run.load()
+    request["first_run"] = first_run.open
     return await handler(request)
 
 

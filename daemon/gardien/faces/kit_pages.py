@@ -5,7 +5,8 @@ from aiohttp_session import get_session
 
 from gardien.errors import BadInput, GardienError, Refused
 from gardien.faces import sheet
-from gardien.faces.auth import CONSOLE, OWNER, over_socket
+from gardien.faces.account_pages import person
+from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import to_job
 from gardien.model.kit import Asked
@@ -39,12 +40,7 @@ async def _page(request: web.Request, wrong: GardienError | None = None) -> web.
 
 async def _asks_password(request: web.Request) -> bool:
     """Where there is none yet, the link that let somebody in stands for it, as does the console."""
-    return not over_socket(request) and await request.app[HOUSE].people.has_password(_person(request))
-
-
-def _person(request: web.Request) -> str:
-    user: str = request["user"]
-    return OWNER if user == CONSOLE else user
+    return not over_socket(request) and await request.app[HOUSE].people.has_password(person(request))
 
 
 async def show(request: web.Request) -> web.Response:
@@ -68,7 +64,7 @@ async def require_password(request: web.Request, password: str) -> None:
             raise Refused(N_("a sheet is shown only to somebody who just came in"), N_("Sign in again."))
         return
     people = request.app[HOUSE].people
-    if await people.enter_by_password(_person(request), password, request.remote or "") is None:
+    if await people.enter_by_password(person(request), password, request.remote or "") is None:
         raise BadInput(N_("the present password is not right"), N_("Type the one you signed in with."))
 
 

@@ -22,6 +22,7 @@ PLAIN: Mapping[object, Schema] = {
     bytes: {},
     object: {},
     Any: {},
+    list: {"type": "array", "items": {"type": "string"}},
     dict: {"type": "object", "additionalProperties": {"type": "string"}},
 }
 NUMBERS = frozenset({"job", "entry", "alert"})  # in paths

@@ -11,6 +11,7 @@ from gardien.faces import auth, history, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import LANGUAGE_COOKIE
 from gardien.model.overview import JobView, Overview, StackView
+from gardien.model.person import Power
 from gardien.model.settings import Folders
 from gardien.words import N_
 
@@ -30,6 +31,7 @@ class Shown:
     overview: Overview
     language: str
     folders: Folders
+    may: frozenset[Power]
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -70,13 +72,15 @@ class Shown:
             "data_folder": str(self.folders.data),
             "state_folder": str(self.folders.state),
             "recent": self.overview.recent[:RECENT],
+            "may": self.may,
         }
 
 
 async def look(request: web.Request) -> Shown:
     """The house as this reader sees it."""
     house = request.app[HOUSE]
-    return Shown(await house.overviews.now(), request.app[SCREEN].language(request), house.settings.folders)
+    language = request.app[SCREEN].language(request)
+    return Shown(await house.overviews.now(), language, house.settings.folders, request["may"])
 
 
 async def home(request: web.Request) -> web.Response:

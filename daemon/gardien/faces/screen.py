@@ -167,8 +167,13 @@ class Screen:
     def page(self, request: web.Request, template: str, status: int = 200, /, **context: object) -> web.Response:
         """A whole page for this reader."""
         path = request.path_qs if request.method == "GET" else "/"  # where to come back to
-        about = {"user": request.get("user"), "first_run": request.get("first_run", False), "path": path}
-        text = self.text(template, self.language(request), **about, **context)
+        about = {
+            "path": path,
+            "user": request.get("user"),
+            "may": request.get("may", frozenset()),
+            "first_run": request.get("first_run", False),
+        }
+        text = self.text(template, self.language(request), **{**about, **context})
         return web.Response(text=text, content_type="text/html", status=status)
 
     def address(self, name: str) -> str:

@@ -16,6 +16,7 @@ from yarl import URL
 
 from gardien.errors import BadInput, GardienError, unexpected
 from gardien.faces import (
+    account_pages,
     alert_pages,
     api,
     auth,
@@ -28,6 +29,7 @@ from gardien.faces import (
     machine,
     metrics,
     pages,
+    people_pages,
     proof_pages,
     report,
     settings_pages,
@@ -36,9 +38,10 @@ from gardien.faces import (
     update_pages,
     wire,
 )
-from gardien.faces.auth import over_socket
+from gardien.faces.auth import bearer, over_socket
 from gardien.faces.doorstep import Doorstep
 from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.powers import SAFE, veil
 from gardien.faces.screen import Screen
 from gardien.model.settings import Page
 from gardien.services.house import House
@@ -60,7 +63,6 @@ HEADERS = MappingProxyType(
     }
 )
 LOOK_EVERY = 5.0  # seconds between two looks whether the door is there
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORM = "application/x-www-form-urlencoded"
 HTTP_WORDS = MappingProxyType(
     {
@@ -123,7 +125,9 @@ async def own_page_only(request: web.Request, handler: Handler) -> web.StreamRes
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     ours = f"{request.scheme}://{request.headers.get('Host', '')}"
-    if (site is None and origin is None) or site not in (None, "same-origin") or origin not in (None, ours):
+    # No browser sends a token by itself, so a program need not say where it comes from; a page that does must be ours.
+    untold = site is None and origin is None and bearer(request) is None
+    if untold or site not in (None, "same-origin") or origin not in (None, ours):
         raise web.HTTPForbidden
     kind = "application/json" if request.path.startswith("/api/") else FORM
     if request.can_read_body and request.content_type != kind:
@@ -154,7 +158,7 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
 def _error(request: web.Request, status: int, error: GardienError) -> web.Response:
     if request.path.startswith("/api/"):
         language = request.app[SCREEN].language(request)
-        return web.json_response({"error": wire.error(error, language)}, status=status)
+        return web.json_response(veil(request, {"error": wire.error(error, language)}), status=status)
     if request.path.startswith(auth.FOR_PROGRAMS):
         return web.Response(text=f"{error}\n", status=status)
     return request.app[SCREEN].page(request, "error.html", status, error=error, trouble=status >= 500)
@@ -188,6 +192,8 @@ def make_app(house: House) -> web.Application:
     first_run_sheet.prepare(app)
     doors = (
         auth.routes(),
+        account_pages.routes(),
+        people_pages.routes(),
         pages.routes(),
         stack_pages.routes(),
         update_pages.routes(),

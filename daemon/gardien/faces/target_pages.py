@@ -10,8 +10,8 @@ from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.model.fault import Fault, Faults
 from gardien.model.preset import LOGIN, Preset
-from gardien.model.settings import S3Target, SftpTarget
-from gardien.model.setup import Tried, Wish
+from gardien.model.settings import SftpTarget
+from gardien.model.setup import Wish
 from gardien.services.setup import Credentials
 from gardien.words import N_
 
@@ -104,8 +104,8 @@ async def new(request: web.Request) -> web.Response:
         draft = await setup.draft(wish)
         missing = [each for each in form.login if not given.get(each)]
         if GO in given and not missing:
-            tried = await setup.add(wish)
-            return await _tried_page(request, tried)
+            await setup.add(wish)
+            raise to_place(wish.name)
     except GardienError as error:
         found = error.faults if isinstance(error, Faults) else ()
         return _new_page(request, Form(name, preset, given, error, {each.path: each for each in found}))
@@ -133,34 +133,37 @@ def _wish(form: Form) -> Wish:
 # -- one that is there
 
 
-async def _tried_page(
-    request: web.Request, tried: Tried | None, wrong: GardienError | None = None, name: str = ""
-) -> web.Response:
-    """How it is with a place: what was tried just now, what a person has to do there, and what can be done here."""
+async def _place_page(request: web.Request, name: str, wrong: GardienError | None = None) -> web.Response:
+    """How it is with a place: how it was tried last, what a person has to do there, and what can be done here."""
     house = request.app[HOUSE]
-    name = tried.name if tried is not None else name
     target = house.settings.targets[house.targets.known(name)]
     [view] = [each for each in await house.upkeep.views() if each.name == name]
-    bad = wrong is not None or (tried is not None and not tried.ok)
+    last = house.setup.last_try(name)
     return request.app[SCREEN].page(
         request,
         "target_place.html",
-        400 if bad else 200,
+        400 if wrong is not None else 200,
         target=view,
         access=await house.setup.access(name),
-        tried=tried,
+        at=last[0] if last is not None else None,
+        tried=last[1] if last is not None else None,
+        now=(await house.overviews.now()).now,
         wrong=wrong,
         ssh=isinstance(target, SftpTarget),
         login=LOGIN.get(target.kind, ()),
-        locked=isinstance(target, S3Target),
         labels=LOGIN_FIELDS,
         secret=SECRET,
     )
 
 
+def to_place(name: str) -> web.HTTPSeeOther:
+    """On to how it went: reloading that page tries nothing again."""
+    return web.HTTPSeeOther(f"/targets/{name}")
+
+
 async def place_page(request: web.Request) -> web.Response:
     """One place: the key line to paste, and trying it."""
-    return await _tried_page(request, None, name=request.match_info["target"])
+    return await _place_page(request, request.match_info["target"])
 
 
 async def test(request: web.Request) -> web.Response:
@@ -173,10 +176,10 @@ async def test(request: web.Request) -> web.Response:
         login or None, given.get("passphrase") or None, given.get("fingerprint") or None, given.get("accept") or None
     )
     try:
-        tried = await house.setup.try_out(name, credentials)
+        await house.setup.try_out(name, credentials)
     except GardienError as error:
-        return await _tried_page(request, None, error, name)
-    return await _tried_page(request, tried)
+        return await _place_page(request, name, error)
+    raise to_place(name)
 
 
 async def remove(request: web.Request) -> web.Response:
@@ -192,7 +195,7 @@ async def remove(request: web.Request) -> web.Response:
             )
         await house.setup.remove(name)
     except GardienError as error:
-        return await _tried_page(request, None, error, name)
+        return await _place_page(request, name, error)
     raise web.HTTPSeeOther("/settings?removed")
 
 

@@ -30,6 +30,7 @@ MB = 1_000_000
 STATUS: Mapping[str, int] = MappingProxyType(
     {
         "bad-input": 400,
+        "not-allowed": 403,
         "not-found": 404,
         "refused": 409,
         "busy": 409,

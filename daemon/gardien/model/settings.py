@@ -1,6 +1,7 @@
 """`gardien.yaml`: what the owner decided about the house. Closed: an unknown key is an error."""
 
 from datetime import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,6 +57,20 @@ class Page(Closed):
     port: Port = 8480
     names: tuple[HostName, ...] = ("localhost", "127.0.0.1")
     published_as: HostName | None = None  # a name under which the house's door shows it to everybody who can reach that
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Whether others than this machine can reach it; then it is shown over TLS alone."""
+        host = self.address.strip("[]")
+        try:
+            return not ip_address(host).is_loopback
+        except ValueError:
+            return host.rstrip(".").lower() != "localhost"
+
+    @property
+    def scheme(self) -> str:
+        """What its address begins with."""
+        return "https" if self.beyond_loopback else "http"
 
 
 class Docker(Closed):

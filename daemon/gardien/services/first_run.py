@@ -66,9 +66,8 @@ class FirstRun:
 
     async def load(self) -> None:
         """Find out whether a first run is due: on a machine without applications, until it is done or was left."""
-        state = await self._state()
         if await self._world.store.noted(NOTE) is not None:
-            self._open = state["phase"] in {"asking", "going"}
+            self._open = await self.phase() in {"asking", "going"}
         else:
             taken_over = await self._world.store.noted(RECOVERY) is not None
             try:
@@ -87,8 +86,6 @@ class FirstRun:
     async def _look(self) -> None:
         try:
             await self.go_on()
-            if not self._open or await self._world.store.noted(NOTE) is None:
-                await self.load()
         except Exception:
             log.exception("the first run stands still")
 

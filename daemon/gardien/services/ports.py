@@ -20,6 +20,7 @@ from gardien.services.ports_docker import Compose, Engine
 from gardien.services.ports_inside import Beneath, Inside, Listings
 from gardien.services.ports_keys import Keys
 from gardien.services.ports_letters import Mailer, Outbox, Pinger
+from gardien.services.ports_people import PeopleStore
 from gardien.services.ports_proofs import Proofs
 from gardien.services.ports_readings import Record, Sensors
 from gardien.services.ports_registry import Findings, Registries
@@ -29,7 +30,7 @@ Clock = Callable[[], datetime]  # aware, UTC
 OnProgress = Callable[[Progress], None]
 
 
-class Store(Proofs, Outbox, Record, Findings, Protocol):
+class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
     """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`).
 
     Every method raises MemoryFailed where that cannot be.
@@ -111,24 +112,6 @@ class Store(Proofs, Outbox, Record, Findings, Protocol):
     async def noted(self, key: str) -> str | None: ...
     async def unnote(self, key: str) -> None:
         """It is a fact no more; it may never have been one."""
-        ...
-
-    # -- people
-    async def set_password(self, user: str, hashed: str) -> None: ...
-    async def password(self, user: str) -> str | None: ...
-    async def add_link(self, hashed: str, user: str, until: datetime) -> None:
-        """A one-time login link, by the hash of its token."""
-        ...
-
-    async def use_link(self, hashed: str, now: datetime) -> str | None:
-        """The user, once, in time; else None."""
-        ...
-
-    async def save_session(self, key: str, data: str, until: datetime) -> None: ...
-    async def session(self, key: str, now: datetime) -> str | None: ...
-    async def end_session(self, key: str) -> None: ...
-    async def end_sessions(self, user: str) -> None:
-        """All of one person's: their password changed. `data` of a session is JSON; its `user` names the person."""
         ...
 
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from gardien.errors import (
@@ -55,6 +56,11 @@ class Setup:
         self._targets = targets
         self._feed = feed
         self._turn = asyncio.Lock()
+        self._last: dict[str, tuple[datetime, Tried]] = {}
+
+    def last_try(self, name: str) -> tuple[datetime, Tried] | None:
+        """When it was tried last in this life of the daemon, and how that went."""
+        return self._last.get(name)
 
     @property
     def presets(self) -> Mapping[str, Preset]:
@@ -193,6 +199,7 @@ class Setup:
             await world.store.drop_snapshots(name, gone)
             await world.shelf.set_target(name, None)
             del world.settings.targets[name]
+            self._last.pop(name, None)
             for file in (self._key(name), self._key(name).with_suffix(".key.pub"), self._login_file(name, target)):
                 await world.files.remove(file)
             self._feed.changed("target")
@@ -311,7 +318,9 @@ class Setup:
 
     async def _tried(self, name: str, passphrase: str | None) -> Tried:
         try:
-            return await self._stages(name, passphrase)
+            tried = await self._stages(name, passphrase)
+            self._last[name] = self._world.clock(), tried
+            return tried
         finally:
             self._feed.changed("target")
 
