@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.own_certificates import OwnCertificates
 from gardien.adapters.store import SqliteStore
 from gardien.errors import BadInput, NoSpace, NotFound, Refused
 from gardien.model.health import Alert, Disk, Health, Severity, StackHealth
@@ -28,6 +30,7 @@ from gardien.rules.kinds import check_settings
 from gardien.services.alerts import Alerts
 from gardien.services.feed import Feed
 from gardien.services.house import House
+from gardien.services.page_tls import PageTls
 from gardien.services.people import People
 from gardien.words import N_, Given, Words
 
@@ -175,6 +178,8 @@ class World:
 
     def __post_init__(self) -> None:
         nobody = object()
+        folders = self.settings.folders.model_copy(update={"state": self.file.parent})
+        beside = self.settings.model_copy(update={"folders": folders})
         self.house = House(
             settings=self.settings,
             preferences=nobody,  # type: ignore[arg-type]
@@ -207,6 +212,7 @@ class World:
             witness=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
+            tls=PageTls(beside, LocalFiles(), lambda: datetime.now(UTC), OwnCertificates(self.settings.folders.run)),
         )
 
     def add_stack(

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from gardien.adapters.files import LocalFiles
 from gardien.adapters.hosts import load_hosts
 from gardien.adapters.listings import SqliteListings
+from gardien.adapters.own_certificates import OwnCertificates
 from gardien.adapters.probes import judge, silent
 from gardien.adapters.settings_file import edited
 from gardien.adapters.shelf import FileShelf, settings_in
@@ -1238,6 +1239,7 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         pinger=pinger,
         sensors=sensors,
         registries=registries,
+        certificates=OwnCertificates(settings.folders.run),
     )
     return FakeNeighbours(
         world,

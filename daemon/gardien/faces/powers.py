@@ -45,6 +45,7 @@ READ = frozenset(
         f"{ROOT}/machine",
         f"{ROOT}/machine/history",
         f"{ROOT}/certificate",
+        f"{ROOT}/certificate/page",
         f"{ROOT}/openapi.json",
     }
 )

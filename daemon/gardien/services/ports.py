@@ -24,6 +24,7 @@ from gardien.services.ports_people import PeopleStore
 from gardien.services.ports_proofs import Proofs
 from gardien.services.ports_readings import Record, Sensors
 from gardien.services.ports_registry import Findings, Registries
+from gardien.services.ports_tls import Certificates
 from gardien.words import Words
 
 Clock = Callable[[], datetime]  # aware, UTC
@@ -423,3 +424,4 @@ class World:
     pinger: Pinger
     sensors: Sensors
     registries: Registries
+    certificates: Certificates
