@@ -552,9 +552,20 @@ class Backups:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def list(self, stack: str | None = None, target: str | None = None, most: int = 1000) -> list[Snapshot]:
+    async def list(
+        self,
+        stack: str | None = None,
+        target: str | None = None,
+        most: int = 1000,
+        *,
+        since: datetime | None = None,
+        good_only: bool = False,
+    ) -> list[Snapshot]:
         found = [
-            each for each in self._world.snapshots if stack in (None, each.stack) and target in (None, each.target)
+            each
+            for each in self._world.snapshots
+            if stack in (None, each.stack) and target in (None, each.target)
+            if (since is None or each.taken >= since) and (each.good or not good_only)
         ]
         return found[:most]
 

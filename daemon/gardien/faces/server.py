@@ -175,6 +175,7 @@ def make_app(house: House) -> web.Application:
     app[HOUSE] = house
     app[SCREEN] = Screen(house.settings.language)
     app.on_response_prepare.append(_headers)
+    app[pages.DRAWN] = {}
     live.prepare(app)
     first_run_sheet.prepare(app)
     doors = (
