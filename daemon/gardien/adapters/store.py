@@ -261,7 +261,7 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         ]
 
     async def newest_good(self, target: str, until: datetime) -> dict[str, datetime]:
-        # From name to name along the index: of a hundred thousand backups only so many are looked at as there are stacks.
+        # From name to name along the index: so many rows are looked at as there are stacks, not as there are backups.
         rows = await self._rows(
             """WITH RECURSIVE name (stack) AS (
                    SELECT min(stack) FROM snapshot
