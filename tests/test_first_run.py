@@ -96,7 +96,7 @@ async def test_from_the_link_to_the_first_backup(person: Person, quiet: Quiet) -
     assert "Try it now" in page
     assert (await person.sends("/targets/box/test"))[0] == 303
     page = await person.reads("/targets/box")
-    assert "This place is ready" in page and "can delete these backups" in page
+    assert "This place is ready" in page and "can delete old backups there" in page
     assert (await person.sends("/first-run/later", ("step", "letters")))[0] == 303
     assert (await person.sends("/first-run/later", ("step", "go")))[0] == 303
     await confirm_sheet(person)
