@@ -709,7 +709,7 @@ farewell() {
   local link address port command=$LINK
   if [[ $LINK == /usr/local/bin/gardien ]]; then command=gardien; fi
   if ((CHANGES)); then
-    link=$(gardien user link)
+    link=$(gardien user link) # a page that others can reach: its certificate's fingerprint comes along on stderr
     address=${link%%/login*}
     port=${address##*:}
     say page "$address/"

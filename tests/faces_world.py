@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+from gardien.adapters.files import LocalFiles
+from gardien.adapters.own_certificates import OwnCertificates
 from gardien.adapters.store import SqliteStore
 from gardien.errors import BadInput, NoSpace, NotFound, Refused
 from gardien.model.health import Alert, Disk, Health, Severity, StackHealth
@@ -28,6 +30,7 @@ from gardien.rules.kinds import check_settings
 from gardien.services.alerts import Alerts
 from gardien.services.feed import Feed
 from gardien.services.house import House
+from gardien.services.page_tls import PageTls
 from gardien.services.people import People
 from gardien.words import N_, Given, Words
 from tests.faces_updates import STEPS as OF_AN_UPDATE
@@ -178,6 +181,8 @@ class World:
 
     def __post_init__(self) -> None:
         nobody = object()
+        folders = self.settings.folders.model_copy(update={"state": self.file.parent})
+        beside = self.settings.model_copy(update={"folders": folders})
         self.house = House(
             settings=self.settings,
             preferences=nobody,  # type: ignore[arg-type]
@@ -210,6 +215,7 @@ class World:
             witness=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
+            tls=PageTls(beside, LocalFiles(), lambda: datetime.now(UTC), OwnCertificates(self.settings.folders.run)),
         )
 
     def add_stack(
@@ -549,9 +555,20 @@ class Backups:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def list(self, stack: str | None = None, target: str | None = None, most: int = 1000) -> list[Snapshot]:
+    async def list(
+        self,
+        stack: str | None = None,
+        target: str | None = None,
+        most: int = 1000,
+        *,
+        since: datetime | None = None,
+        good_only: bool = False,
+    ) -> list[Snapshot]:
         found = [
-            each for each in self._world.snapshots if stack in (None, each.stack) and target in (None, each.target)
+            each
+            for each in self._world.snapshots
+            if stack in (None, each.stack) and target in (None, each.target)
+            if (since is None or each.taken >= since) and (each.good or not good_only)
         ]
         return found[:most]
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from gardien.adapters.files import LocalFiles
 from gardien.adapters.hosts import load_hosts
 from gardien.adapters.listings import SqliteListings
+from gardien.adapters.own_certificates import OwnCertificates
 from gardien.adapters.probes import judge, silent
 from gardien.adapters.settings_file import edited
 from gardien.adapters.shelf import FileShelf, settings_in
@@ -89,6 +90,7 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
         FakeRecord.__init__(self)
         FakeFindings.__init__(self)
         self.fails: MemoryFailed | None = None  # what `note` raises
+        self._asked = 0
         self._jobs: dict[int, Job] = {}
         self._leases: dict[str, int] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
@@ -196,14 +198,34 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
         self._snapshots[snapshot.target, snapshot.id] = snapshot
 
     async def snapshots(
-        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+        self,
+        stack: str | None = None,
+        *,
+        target: str | None = None,
+        good_only: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        begins: str = "",
+        most: int = 100,
     ) -> list[Snapshot]:
         found = [
             each
             for each in self._snapshots.values()
             if stack in {None, each.stack} and target in {None, each.target} and (each.good or not good_only)
+            if (since is None or each.taken >= since)
+            and (until is None or each.taken <= until)
+            and each.id.startswith(begins)
         ]
         return sorted(found, key=lambda each: (each.taken, each.id), reverse=True)[:most]
+
+    async def newest_good(self, target: str, until: datetime) -> dict[str, datetime]:
+        good = await self.snapshots(target=target, good_only=True, until=until, most=len(self._snapshots))
+        return {each.stack: each.taken for each in reversed(good)}
+
+    @property
+    def changes(self) -> int:
+        self._asked += 1  # who asks twice may have changed it between
+        return self._asked
 
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
         for id_ in ids:
@@ -1238,6 +1260,7 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         pinger=pinger,
         sensors=sensors,
         registries=registries,
+        certificates=OwnCertificates(settings.folders.run),
     )
     return FakeNeighbours(
         world,

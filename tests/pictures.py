@@ -32,6 +32,8 @@ from gardien.words import N_, Words
 from tests.coming_back import practice
 from tests.faces_updates import change, replaced, tell
 from tests.faces_world import CERTIFICATE, GB, World, make_world, recipe_of
+from tests.quiet_house import quiet_house, short_folder, write_settings
+from tests.setting_up import prepare, steps, take
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -371,6 +373,8 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
     folder.mkdir(parents=True, exist_ok=True)
     if not moods or "back" in moods:
         await coming_back(browser, folder)
+    if not moods or "set-up" in moods:
+        await being_set_up(browser, folder)
     for mood, furnishings in (
         ("good", (furnish, measure, save)),
         ("bad", (furnish, worry)),
@@ -415,6 +419,24 @@ async def coming_back(browser: Browser, folder: Path) -> None:
                 await (page.goto(made.address + path) if path else made.show_sheet(page))
                 await page.screenshot(path=folder / f"back-{name}-{language}-{scheme}-{width}.png", full_page=True)
             await context.close()
+
+
+async def being_set_up(browser: Browser, folder: Path) -> None:
+    """The first run and the settings, from an empty machine on; in each dress anew, for each changes it."""
+    for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
+        with short_folder() as root:
+            write_settings(root)
+            async with quiet_house(root) as quiet:
+                prepare(quiet)
+                home = f"http://127.0.0.1:{quiet.house.settings.page.port}"
+                context = await dressed(browser, language, scheme, width)
+                page = await context.new_page()
+                await page.goto(f"{home}/login/{await quiet.house.people.link()}")
+                await page.locator("main button").click()
+                for step in steps(root / "usb"):
+                    await take(page, home, step)
+                    await page.screenshot(path=folder / f"{step[0]}-{language}-{scheme}-{width}.png", full_page=True)
+                await context.close()
 
 
 async def pressed(world: World, page: Page, folder: Path, dress: str) -> None:

@@ -56,7 +56,7 @@ async def status(client: Client, method: str, path: str, **headers: str) -> int:
 # -- threat 1: a route without login
 
 
-async def test_no_route_but_the_public_ones_answers_without_login(client: Client, world: World) -> None:
+async def test_threat_1_no_route_but_the_public_ones_answers_without_login(client: Client, world: World) -> None:
     walked = set()
     for method, path, pattern in routes(client):
         async with client.request(method, path, headers={"Origin": origin(client)}, allow_redirects=False) as response:
@@ -77,16 +77,16 @@ async def test_no_route_but_the_public_ones_answers_without_login(client: Client
     assert world.done == []
 
 
-async def test_pages_that_do_not_exist_ask_for_a_login_too(client: Client) -> None:
+async def test_threat_1_pages_that_do_not_exist_ask_for_a_login_too(client: Client) -> None:
     assert await status(client, "GET", "/nothing/here") == 303
     assert await status(client, "GET", "/api/v1/nothing") == 401
 
 
-async def test_a_made_up_cookie_opens_nothing(client: Client) -> None:
+async def test_threat_1_a_made_up_cookie_opens_nothing(client: Client) -> None:
     assert await status(client, "GET", "/live", Cookie="gardien=" + "a" * 43) == 401
 
 
-async def test_after_login_one_comes_where_one_wanted_to_go(client: Client, world: World) -> None:
+async def test_threat_1_after_login_one_comes_where_one_wanted_to_go(client: Client, world: World) -> None:
     await world.house.people.set_password("owner", PASSWORD)
     response = await client.get("/stacks/nextcloud?x=1", allow_redirects=False)
     assert response.headers["Location"] == "/login?next=/stacks/nextcloud?x%3D1"
@@ -99,7 +99,7 @@ async def test_after_login_one_comes_where_one_wanted_to_go(client: Client, worl
 @pytest.mark.parametrize(
     "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", ""]
 )
-async def test_a_login_never_leads_elsewhere(client: Client, world: World, elsewhere: str) -> None:
+async def test_threat_1_a_login_never_leads_elsewhere(client: Client, world: World, elsewhere: str) -> None:
     await world.house.people.set_password("owner", PASSWORD)
     response = await post(client, "/login", password=PASSWORD, next=elsewhere)
     assert (response.status, response.headers["Location"]) == (303, "/")
@@ -108,7 +108,7 @@ async def test_a_login_never_leads_elsewhere(client: Client, world: World, elsew
 # -- threat 3: sessions
 
 
-async def test_the_session_gets_a_new_id_at_login(client: Client, world: World) -> None:
+async def test_threat_3_the_session_gets_a_new_id_at_login(client: Client, world: World) -> None:
     client.session.cookie_jar.update_cookies({"gardien": "planted"}, client.make_url("/"))
     first, second = [
         (await post(client, f"/login/{await world.house.people.link()}")).cookies["gardien"].value for _ in range(2)
@@ -121,7 +121,7 @@ async def test_the_session_gets_a_new_id_at_login(client: Client, world: World) 
     assert await status(client, "GET", "/", Cookie=f"gardien={second}") == 200
 
 
-async def test_the_cookie_is_out_of_reach(client: Client, world: World) -> None:
+async def test_threat_3_the_cookie_is_out_of_reach(client: Client, world: World) -> None:
     response = await post(client, f"/login/{await world.house.people.link()}")
     cookie = response.cookies["gardien"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
@@ -130,7 +130,7 @@ async def test_the_cookie_is_out_of_reach(client: Client, world: World) -> None:
     assert not any(cookie.value in line for line in memory(world))  # the store holds a hash
 
 
-async def test_over_https_the_cookie_is_secure(world: World) -> None:
+async def test_threat_3_over_https_the_cookie_is_secure(world: World) -> None:
     sessions = auth.StoreSessions(world.store)
     request = make_mocked_request("GET", "/").clone(scheme="https")
     session = Session(None, data=None, new=True)
@@ -140,21 +140,21 @@ async def test_over_https_the_cookie_is_secure(world: World) -> None:
     assert response.cookies["gardien"]["secure"]
 
 
-async def test_nobody_else_is_believed_that_it_was_https(client: Client, world: World) -> None:
+async def test_threat_3_nobody_else_is_believed_that_it_was_https(client: Client, world: World) -> None:
     headers = {"Origin": origin(client), "X-Forwarded-Proto": "https"}
     link = f"/login/{await world.house.people.link()}"
     response = await client.post(link, headers=headers, allow_redirects=False)
     assert response.status == 303 and not response.cookies["gardien"]["secure"]
 
 
-async def test_an_old_cookie_is_dead_after_logout(client: Client, world: World) -> None:
+async def test_threat_3_an_old_cookie_is_dead_after_logout(client: Client, world: World) -> None:
     old = await come_in(client, world)
     response = await post(client, "/logout")
     assert response.headers["Location"] == "/login"
     assert await status(client, "GET", "/", Cookie=f"gardien={old}") == 303
 
 
-async def test_all_cookies_are_dead_after_a_password_change(client: Client, world: World) -> None:
+async def test_threat_3_all_cookies_are_dead_after_a_password_change(client: Client, world: World) -> None:
     other = await come_in(client, world)
     client.session.cookie_jar.clear()
     mine = await come_in(client, world)
@@ -168,13 +168,13 @@ async def test_all_cookies_are_dead_after_a_password_change(client: Client, worl
     assert await status(client, "GET", "/", Cookie=f"gardien={fresh}") == 200
 
 
-async def test_a_session_ends_when_idle(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_threat_3_a_session_ends_when_idle(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "IDLE", timedelta(0))
     await come_in(client, world)
     assert await status(client, "GET", "/") == 303
 
 
-async def test_a_visit_moves_the_end_on(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_threat_3_a_visit_moves_the_end_on(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await come_in(client, world)
     before = memory(world)
     await client.get("/")
@@ -185,7 +185,7 @@ async def test_a_visit_moves_the_end_on(client: Client, world: World, monkeypatc
     assert await status(client, "GET", "/") == 200
 
 
-async def test_a_session_that_ended_is_not_written_back(world: World) -> None:
+async def test_threat_3_a_session_that_ended_is_not_written_back(world: World) -> None:
     """A request under way while the password changes must not bring its session back to life."""
     sessions = auth.StoreSessions(world.store)
     session = Session("token", data={"session": {"user": "owner"}}, new=False)
@@ -194,7 +194,9 @@ async def test_a_session_that_ended_is_not_written_back(world: World) -> None:
     assert not any("session" in line for line in memory(world) if line.startswith("INSERT"))
 
 
-async def test_a_stream_ends_with_its_session(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_threat_3_a_stream_ends_with_its_session(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "BEAT", 0.2)
     await come_in(client, world)
     async with client.get("/live") as stream:
@@ -221,7 +223,7 @@ async def test_a_stream_ends_with_its_session(client: Client, world: World, monk
     ],
     ids=str,
 )
-async def test_what_changes_something_must_come_from_our_page(
+async def test_threat_4_what_changes_something_must_come_from_our_page(
     client: Client, world: World, headers: dict[str, str]
 ) -> None:
     await come_in(client, world)
@@ -235,7 +237,9 @@ async def test_what_changes_something_must_come_from_our_page(
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/octet-stream"])
-async def test_what_changes_something_must_have_the_right_form(client: Client, world: World, kind: str) -> None:
+async def test_threat_4_what_changes_something_must_have_the_right_form(
+    client: Client, world: World, kind: str
+) -> None:
     await come_in(client, world)
     for method, path, _ in routes(client):
         if method not in ("GET", "HEAD"):
@@ -245,7 +249,9 @@ async def test_what_changes_something_must_have_the_right_form(client: Client, w
     assert world.done == []
 
 
-async def test_a_browser_that_tells_where_a_request_comes_from_is_believed(client: Client, world: World) -> None:
+async def test_threat_4_a_browser_that_tells_where_a_request_comes_from_is_believed(
+    client: Client, world: World
+) -> None:
     await come_in(client, world)
     headers = {"Sec-Fetch-Site": "same-origin"}
     async with client.post("/stacks/nextcloud/backup", headers=headers, allow_redirects=False) as response:
@@ -253,7 +259,7 @@ async def test_a_browser_that_tells_where_a_request_comes_from_is_believed(clien
     assert world.done == [("backup", "nextcloud")]
 
 
-async def test_looking_changes_nothing(client: Client, world: World) -> None:
+async def test_threat_4_looking_changes_nothing(client: Client, world: World) -> None:
     await come_in(client, world)
     token = await world.house.people.link()
     before = memory(world)
@@ -268,7 +274,7 @@ async def test_looking_changes_nothing(client: Client, world: World) -> None:
 # -- threat 5: other names
 
 
-async def test_other_names_are_refused_everywhere(client: Client, world: World) -> None:
+async def test_threat_5_other_names_are_refused_everywhere(client: Client, world: World) -> None:
     await come_in(client, world)
     for host in ("evil.example", "evil.example:8480", "127.0.0.1.evil.example", "localhost@evil.example", "[::1", ""):
         for method, path, _ in routes(client):
@@ -281,7 +287,7 @@ async def test_other_names_are_refused_everywhere(client: Client, world: World) 
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8480", "127.0.0.1:1", "localhost.", "box.lan:8480"])
-async def test_our_names_are_answered(tmp_path: Path, host: str) -> None:
+async def test_threat_5_our_names_are_answered(tmp_path: Path, host: str) -> None:
     async with (
         make_world(tmp_path, page=Page(names=("box.lan",))) as world,
         TestClient(TestServer(make_app(world.house))) as client,
@@ -292,7 +298,7 @@ async def test_our_names_are_answered(tmp_path: Path, host: str) -> None:
 # -- threat 6: guessing
 
 
-async def test_guessing_is_slowed_down_and_the_console_is_not(client: Client, world: World) -> None:
+async def test_threat_6_guessing_is_slowed_down_and_the_console_is_not(client: Client, world: World) -> None:
     await world.house.people.set_password("owner", PASSWORD)
     answers = [(await post(client, "/login", password=f"guess {number}")).status for number in range(6)]
     assert answers == [401, 401, 401, 401, 401, 429]
@@ -303,7 +309,7 @@ async def test_guessing_is_slowed_down_and_the_console_is_not(client: Client, wo
     assert await status(client, "GET", "/") == 200
 
 
-async def test_the_right_password_lets_in(client: Client, world: World) -> None:
+async def test_threat_6_the_right_password_lets_in(client: Client, world: World) -> None:
     await world.house.people.set_password("owner", PASSWORD)
     assert (await post(client, "/login", password="")).status == 401
     assert (await post(client, "/login", password=PASSWORD)).status == 303

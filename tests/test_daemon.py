@@ -32,7 +32,7 @@ def test_it_tells_systemd_that_it_is_ready_alive_and_stopping() -> None:
             heard += systemd.recv(4096).decode()
 
 
-def test_it_listens_where_it_was_told_and_nowhere_else() -> None:
+def test_threat_2_it_listens_where_it_was_told_and_nowhere_else() -> None:
     with box() as machine:
         machine.start()
         assert machine.daemon is not None

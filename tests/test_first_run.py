@@ -18,13 +18,11 @@ from playwright.sync_api import expect, sync_playwright
 from gardien.model.job import Job
 from gardien.rules import kit as text
 from gardien.rules.openssh import fingerprint
-from tests.contracts.test_house_in_memory import Nextcloud
-from tests.fakes import FakeSsh
 from tests.pictures import FLAGS
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
-from tests.test_axe import Dress, Walk, moody
+from tests.setting_up import DONE, prepare, steps, take
+from tests.test_axe import Walk, moody
 from tests.test_kit_pages import Person
-from tests.test_targets import SHOWN
 from tests.world import notes
 from tests.world.box import Box, box, free_port
 from tests.world.sftp import SftpHost
@@ -96,7 +94,7 @@ async def test_from_the_link_to_the_first_backup(person: Person, quiet: Quiet) -
     assert "Try it now" in page
     assert (await person.sends("/targets/box/test"))[0] == 303
     page = await person.reads("/targets/box")
-    assert "This place is ready" in page and "can delete these backups" in page
+    assert "This place is ready" in page and "can delete old backups there" in page
     assert (await person.sends("/first-run/later", ("step", "letters")))[0] == 303
     assert (await person.sends("/first-run/later", ("step", "go")))[0] == 303
     await confirm_sheet(person)
@@ -269,73 +267,22 @@ async def test_a_place_is_added_and_removed(person: Person, quiet: Quiet, tmp_pa
 # -- in a browser
 
 
-Step = tuple[str, str, dict[str, str], str]  # a picture's name, where it begins, what is typed, what is pressed
-
-
-def steps(folder: Path) -> tuple[Step, ...]:
-    """Through the first run and the settings, with the mistakes that people make."""
-    letters = {
-        "mail.to": "owner@practice.example",
-        "mail.from": "gardien@practice.example",
-        "mail.host": "mail.example",
-    }
-    return (
-        ("first-run", "/first-run", {}, ""),
-        ("first-run-sheet-wrong", "/first-run/recover", {"sheet": "no sheet"}, "#look"),
-        ("first-run-door-wrong", "/first-run/door", {"DOOR_DOMAIN": "not one!"}, "#keep"),
-        ("first-run-door", "/first-run/door", {}, "#keep"),
-        ("first-run-none", "/first-run/stacks", {}, "#keep"),
-        ("first-run-stacks", "/first-run/stacks", {"choose-demo": "", "choose-nextcloud": ""}, "#keep"),
-        ("first-run-next", "/first-run", {}, ""),
-        ("place-wrong", "/targets/new/sftp", {"host": "-o", "user": "practice"}, "main .fields button"),
-        ("place-nas", "/targets/new/sftp", {"host": "nas.example", "user": "practice"}, "main .fields button"),
-        ("place-confirm", "/targets/new/disk", {"name": "usb", "folder": str(folder)}, "main .fields button"),
-        ("place-tried", "/targets/box", {}, "#try-now"),
-        ("letters-wrong", "/settings/letters", {**letters, "mail.to": "nobody"}, "main .fields button"),
-        ("letters-changes", "/settings/letters", letters, "main .fields button"),
-        ("times", "/settings/schedules", {}, "main .fields button"),
-        ("updates", "/settings/updates", {}, ""),
-        ("language", "/settings/language", {}, ""),
-        ("settings", "/settings", {}, ""),
-        ("first-run-ready", "/first-run/go", {}, ""),
-        ("first-run-going", "/first-run/go", {}, "#go"),
-    )
-
-
 async def test_whoever_sets_a_house_up_can_see_and_reach_everything(quiet: Quiet, tmp_path: Path) -> None:
     """By axe, in chromium; each page in one dress, or in all: GARDIEN_FULL."""
-    quiet.docker.apps["nextcloud"] = Nextcloud()
-    ssh = quiet.house.setup._world.ssh
-    assert isinstance(ssh, FakeSsh)
-    ssh.servers["nas.example", 22] = SHOWN
+    prepare(quiet)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         walk = Walk(browser, f"http://127.0.0.1:{quiet.house.settings.page.port}", quiet.house)
-        for number, step in enumerate(steps(tmp_path)):
+        for number, step in enumerate((*steps(tmp_path), DONE)):
+            if step is DONE:
+                await over(quiet)
             for dress in moody(number):
-                await look_at(walk, step, dress)
-        await over(quiet)
-        for dress in moody(0):
-            await look_at(walk, ("first-run-done", "/first-run", {}, ""), dress)
+                page = await walk.page(dress)
+                await take(page, walk.home, step)
+                await walk.look(page, step[0], dress)
         await walk.leave()
         await browser.close()
     assert not walk.found, "\n".join(walk.found)
-
-
-async def look_at(walk: Walk, step: Step, dress: Dress) -> None:
-    """Fill in, press, and look closely."""
-    name, path, fields, button = step
-    page = await walk.page(dress)
-    await page.goto(walk.home + path)
-    for field, value in fields.items():
-        if value:
-            await page.fill(f"[id='{field}']", value)
-        else:
-            await page.check(f"[id='{field}']")
-    if button:
-        await page.locator(button).first.click()
-        await page.wait_for_load_state()
-    await walk.look(page, name, dress)
 
 
 # -- in a browser, on a real machine

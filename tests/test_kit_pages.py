@@ -62,7 +62,7 @@ async def test_before_there_is_a_place_ready_it_says_what_is_missing(person: Per
     assert status == 400 and "holds nothing yet that a recovery sheet could open" in page
 
 
-async def test_it_is_shown_once_and_confirmed(person: Person, quiet: Quiet) -> None:
+async def test_threat_20_it_is_shown_once_and_confirmed(person: Person, quiet: Quiet) -> None:
     await quiet.house.targets.init("box")
     passphrase = (await quiet.files.read(quiet.house.settings.passphrase("box")) or "").strip()
     for wrong in ("", "guessed"):
@@ -92,7 +92,7 @@ async def test_it_is_shown_once_and_confirmed(person: Person, quiet: Quiet) -> N
     assert "out of date" in await person.reads("/backups")
 
 
-async def test_nobody_else_makes_a_browser_show_it(person: Person, quiet: Quiet) -> None:
+async def test_threat_20_nobody_else_makes_a_browser_show_it(person: Person, quiet: Quiet) -> None:
     await quiet.house.targets.init("box")
     port = quiet.house.settings.page.port
     async with aiohttp.ClientSession() as stranger:

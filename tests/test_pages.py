@@ -737,7 +737,7 @@ async def test_what_nobody_planned_for_is_calm_and_logged(
 # -- threat 7: text that would like to be more than text
 
 
-async def test_text_stays_text(world: World, client: Client) -> None:
+async def test_threat_7_text_stays_text(world: World, client: Client) -> None:
     world.says = Words.of("{nasty}", nasty=NASTY)
     nobody = Operator(NASTY, "US", None, False, Words.of("{x} `{x}`", x=NASTY))
     care = Care(checked=world.now, problems=(NASTY,), frozen=Words.of("{x}", x=NASTY))

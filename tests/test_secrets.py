@@ -60,7 +60,7 @@ def test_no_secret_in_the_log_or_in_the_journal(nextcloud: Box) -> None:
             assert secret not in content, f"{file} holds a secret"
 
 
-def test_a_stranger_on_the_machine_reads_nothing(nextcloud: Box) -> None:
+def test_threat_14_a_stranger_on_the_machine_reads_nothing(nextcloud: Box) -> None:
     """As `nobody`, walk over all that is gardien's, patients' files included."""
     program = (
         "import os,sys\n"
@@ -81,7 +81,7 @@ def test_a_stranger_on_the_machine_reads_nothing(nextcloud: Box) -> None:
     assert done.stdout == ""
 
 
-def test_what_gardien_writes_itself_is_its_own(nextcloud: Box) -> None:
+def test_threat_14_what_gardien_writes_itself_is_its_own(nextcloud: Box) -> None:
     for root in ("state", "owner", "run", "data/nextcloud/.gardien"):
         for folder, folders, files in os.walk(nextcloud.root / root):
             for name in (*folders, *files):

@@ -171,7 +171,7 @@ def test_nothing_but_the_sentence_will_do(typed: str) -> None:
         *("0.0.0.0", "::", "224.0.0.1", "fe80:"),
     ],
 )
-def test_where_no_target_may_lead(host: str) -> None:
+def test_threat_11_where_no_target_may_lead(host: str) -> None:
     assert forbidden(host)
 
 

@@ -26,6 +26,7 @@ from gardien.adapters.listings import SqliteListings
 from gardien.adapters.mailer import SmtpMailer
 from gardien.adapters.moves import under_way
 from gardien.adapters.notify import Systemd
+from gardien.adapters.own_certificates import OwnCertificates
 from gardien.adapters.pinger import HttpPinger
 from gardien.adapters.probes import RealProbes
 from gardien.adapters.registry import HttpRegistries
@@ -57,6 +58,7 @@ from gardien.services.kit import Kits
 from gardien.services.letters import Letters
 from gardien.services.life import Life
 from gardien.services.overview import Overviews
+from gardien.services.page_tls import PageTls
 from gardien.services.people import People
 from gardien.services.ports import World
 from gardien.services.preferences import Preferences
@@ -126,6 +128,7 @@ async def neighbours(
             pinger=HttpPinger(settings),
             sensors=LinuxSensors(),
             registries=HttpRegistries(settings),
+            certificates=OwnCertificates(settings.folders.run),
             beneath=FilesBeneath(settings.folders.run / "children"),
             listings=SqliteListings(settings.folders.state / "listings"),
         )
@@ -194,6 +197,7 @@ def household(
         updates=updates,
         witness=witness,
         feed=feed,
+        tls=PageTls(world.settings, world.files, world.clock, world.certificates),
     )
 
 

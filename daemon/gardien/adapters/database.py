@@ -35,6 +35,7 @@ class Database:
     def __init__(self, path: Path, writer: Connection, reader: Connection, fresh: bool) -> None:
         self.path = path
         self.fresh_after_corruption = fresh
+        self.changes = 0  # transactions; readers who saw this many before and after saw the same
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
@@ -78,6 +79,7 @@ class Database:
             reader = await _connect(self.path)
             await reader.execute("PRAGMA query_only = ON")
             old, self._writer, self._reader = (self._reader, self._writer), writer, reader
+            self.changes += 1
             for each in old:
                 with suppress(sqlite3.Error):
                     await each.close()
@@ -100,6 +102,7 @@ class Database:
             try:
                 result = await work(self._writer)
                 await self._writer.execute("COMMIT")
+                self.changes += 1
             except BaseException:
                 if self._writer.in_transaction:
                     await self._writer.execute("ROLLBACK")

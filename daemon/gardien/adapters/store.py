@@ -61,6 +61,7 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
+        self._notes: tuple[int, dict[str, str]] | None = None
         self._write = database.write
 
     @classmethod
@@ -75,6 +76,10 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
     def opened_fresh_after_corruption(self) -> bool:
         """The file was damaged: it was set aside under another name, and a new one begun."""
         return self._database.fresh_after_corruption
+
+    @property
+    def changes(self) -> int:
+        return self._database.changes
 
     async def close(self) -> None:
         await self._database.close()
@@ -211,15 +216,29 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         )
 
     async def snapshots(
-        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+        self,
+        stack: str | None = None,
+        *,
+        target: str | None = None,
+        good_only: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        begins: str = "",
+        most: int = 100,
     ) -> list[Snapshot]:
-        """Newest first."""
+        """Newest first; of those taken from `since` on, and up to `until`, whose ids begin so."""
+        wanted: dict[str, object] = {  # only what is asked for is written down, so that an index serves
+            "stack = ?": stack,
+            "target = ?": target,
+            "taken >= ?": as_time(since) if since else None,
+            "taken <= ?": as_time(until) if until else None,
+            "instr(id, ?) = 1": begins or None,
+        }
+        wanted = {each: value for each, value in wanted.items() if value is not None}
+        where = " AND ".join([*wanted, "good" if good_only else "true"])
         rows = await self._rows(
-            "SELECT * FROM snapshot WHERE (?1 IS NULL OR stack = ?1) AND (?2 IS NULL OR target = ?2)"
-            " AND (good OR NOT ?3) ORDER BY taken DESC, id DESC LIMIT ?4",
-            stack,
-            target,
-            good_only,
+            f"SELECT * FROM snapshot WHERE {where} ORDER BY taken DESC, id DESC LIMIT ?",  # noqa: S608  (our own words)
+            *wanted.values(),
             most,
         )
         return [
@@ -240,6 +259,23 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
             )
             for row in rows
         ]
+
+    async def newest_good(self, target: str, until: datetime) -> dict[str, datetime]:
+        # From name to name along the index: so many rows are looked at as there are stacks, not as there are backups.
+        rows = await self._rows(
+            """WITH RECURSIVE name (stack) AS (
+                   SELECT min(stack) FROM snapshot
+                   UNION ALL
+                   SELECT (SELECT min(stack) FROM snapshot WHERE stack > name.stack) FROM name WHERE stack IS NOT NULL
+               )
+               SELECT stack, (
+                   SELECT max(taken) FROM snapshot
+                   WHERE target = ? AND snapshot.stack = name.stack AND good AND taken <= ?
+               ) AS taken FROM name WHERE stack IS NOT NULL""",
+            target,
+            as_time(until),
+        )
+        return {row["stack"]: datetime.fromisoformat(row["taken"]) for row in rows if row["taken"]}
 
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
         """They are not there any more."""
@@ -345,8 +381,12 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         await self._change("INSERT OR REPLACE INTO note (key, value) VALUES (?, ?)", key, value)
 
     async def noted(self, key: str) -> str | None:
-        rows = await self._rows("SELECT value FROM note WHERE key = ?", key)
-        return rows[0]["value"] if rows else None
+        # All are read at once, and again when anything was written: a page asks for hundreds.
+        changes = self._database.changes
+        if self._notes is None or self._notes[0] != changes:
+            rows = await self._rows("SELECT key, value FROM note")
+            self._notes = (changes, {row["key"]: row["value"] for row in rows})
+        return self._notes[1].get(key)
 
     async def unnote(self, key: str) -> None:
         await self._change("DELETE FROM note WHERE key = ?", key)

@@ -59,12 +59,14 @@ class PeopleApi:
         token = await self._people.reset((await asked.fields(request))["user"])
         return web.json_response({"url": self._url(token)})
 
-    @told({"url": str}, may={"user": str})
+    @told({"url": str, "sha256": str | None}, may={"user": str})
     async def link(self, request: web.Request) -> web.Response:
         """A one-time link to the page."""
         asked.console_only(request)
         body = await asked.fields(request)
-        return web.json_response({"url": self._url(await self._people.link(body.get("user", "owner")))})
+        text = await self._house.tls.certificate()
+        mark = present.fingerprint(text) if text else None
+        return web.json_response({"url": self._url(await self._people.link(body.get("user", "owner"))), "sha256": mark})
 
     @told(DONE, needs={"password": str}, may={"user": str})
     async def password(self, request: web.Request) -> web.Response:
@@ -104,6 +106,12 @@ class PeopleApi:
         language = asked.language(request)
         deeds = await self._people.deeds(asked.number(request, "most", 100), asked.count(request, "before") or None)
         return web.json_response({"log": [_deed(each, language) for each in deeds]})
+
+    @told({"certificate": str | None, "sha256": str | None})
+    async def certificate(self, request: web.Request) -> web.Response:
+        """What the page itself is shown with; null where it listens on this machine alone."""
+        text = await self._house.tls.certificate()
+        return web.json_response({"certificate": text, "sha256": present.fingerprint(text) if text else None})
 
     def _url(self, token: str) -> str:
         page = self._house.settings.page
@@ -162,4 +170,5 @@ def routes(house: House) -> list[web.RouteDef]:
         web.post(f"{ROOT}/tokens", api.add_token),
         web.post(f"{ROOT}/tokens/revoke", api.revoke),
         web.get(f"{ROOT}/log", api.log),
+        web.get(f"{ROOT}/certificate/page", api.certificate),
     ]

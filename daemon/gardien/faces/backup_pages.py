@@ -1,6 +1,7 @@
 """The page of backups: each application at each of its places, and how each place is looked after."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from gardien.faces.pages import STACK, Shown, look, to_job
 from gardien.model.overview import JobView, PlaceView, StackView
 from gardien.model.target import TargetView
 
+LATELY = timedelta(days=history.DAYS + 1)
 TARGET = r"/targets/{target:[a-z][a-z0-9-]{0,30}}"
 
 
@@ -32,7 +34,8 @@ async def look_at_backups(request: web.Request) -> tuple[Shown, dict[str, object
     targets = {target.name: target for target in shown.overview.targets}
     backups = {}
     for stack in shown.overview.stacks:
-        rows = history.rows(stack.name, stack.places, await house.backups.list(stack.name), shown.overview.jobs)
+        snapshots = await house.backups.list(stack.name, since=shown.overview.now - LATELY)
+        rows = history.rows(stack.name, stack.places, snapshots, shown.overview.jobs)
         backups[stack.name] = [
             _place(stack, view, targets[view.target], rows, shown) for view in stack.places if view.target in targets
         ]

@@ -177,10 +177,16 @@ main.add_command(log)
 
 @main.command()
 @click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
+@click.option("--page", is_flag=True, help="That of gardien's own page, where it listens beyond this machine.")
 @answers
-def certificate(session: Session, file: Path | None) -> None:
+def certificate(session: Session, file: Path | None, page: bool) -> None:
     """The house's own root certificate, for devices that are to trust it. The page says how to install it on each."""
-    made = session.daemon.get("certificate")
+    made = session.daemon.get("certificate", "page") if page else session.daemon.get("certificate")
+    if made["certificate"] is None and page:
+        raise NotFound(
+            N_("the page listens on this machine alone, and needs no certificate"),
+            N_("Another `page.address` in gardien.yaml shows it to others, over TLS."),
+        )
     if made["certificate"] is None:
         raise NotFound(
             N_("this house has no root certificate of its own, and its devices need none"),
@@ -191,7 +197,7 @@ def certificate(session: Session, file: Path | None) -> None:
     session.show(made, lambda _: click.echo(made["certificate"], nl=False) if file is None else None)
     if not session.as_json:
         if file is not None:
-            session.terminal.say(N_("The root certificate is in {file}."), file=str(file))
+            session.terminal.say(N_("The certificate is in {file}."), file=str(file))
         session.terminal.hint(N_("Its SHA-256 fingerprint: {fingerprint}"), fingerprint=made["sha256"])
 
 

@@ -97,6 +97,9 @@ def link(session: Session, user: str) -> None:
     """Print a link that opens the page once, within 15 minutes."""
     made = session.daemon.post("users", "link", user=user)
     _link(session, made, N_("Open it in a browser within 15 minutes; it works once."))
+    if made["sha256"] and not session.as_json:
+        text = N_("The browser warns once. The certificate that it shows must have this SHA-256 fingerprint: {mark}")
+        session.terminal.hint(text, mark=made["sha256"])
 
 
 def _link(session: Session, made: Data, hint: str) -> None:

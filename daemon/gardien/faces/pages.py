@@ -20,6 +20,9 @@ RECENT = 5
 SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
 
+DRAWN = web.AppKey("drawn", dict[tuple[str, object, str], tuple[Overview, str]])
+DRAWN_MOST = 16  # home pages held: one for each reader and language
+
 STACK = r"/stacks/{name:[a-z][a-z0-9-]{0,30}}"
 JOB = r"/jobs/{job:\d{1,9}}"
 
@@ -85,8 +88,16 @@ async def look(request: web.Request) -> Shown:
 
 async def home(request: web.Request) -> web.Response:
     """One sentence for the house, its stacks, disks, jobs and alerts."""
-    shown = await look(request)
-    return request.app[SCREEN].page(request, "home.html", **shown.context(), busy=bool(shown.overview.jobs))
+    shown, drawn = await look(request), request.app[DRAWN]
+    key = (shown.language, request.get("user"), request.path_qs)
+    held = drawn.get(key)
+    if held is not None and held[0] is shown.overview:  # many who look in the same second see the same
+        return web.Response(text=held[1], content_type="text/html")
+    response = request.app[SCREEN].page(request, "home.html", **shown.context(), busy=bool(shown.overview.jobs))
+    if len(drawn) >= DRAWN_MOST:
+        drawn.clear()
+    drawn[key] = (shown.overview, str(response.text))
+    return response
 
 
 async def stack_page(request: web.Request) -> web.Response:

@@ -47,6 +47,7 @@ READ = frozenset(
         f"{ROOT}/machine",
         f"{ROOT}/machine/history",
         f"{ROOT}/certificate",
+        f"{ROOT}/certificate/page",
         f"{ROOT}/version",
         f"{ROOT}/openapi.json",
     }

@@ -43,7 +43,7 @@ from gardien.faces.doorstep import Doorstep
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.powers import SAFE, veil
 from gardien.faces.screen import Screen
-from gardien.model.settings import Page
+from gardien.model.settings import Page, bare
 from gardien.services.house import House
 from gardien.words import N_
 
@@ -86,21 +86,9 @@ async def through_the_door(request: web.Request, handler: Handler) -> web.Stream
     return await handler(request.clone(scheme="https", remote=visitor or "door"))
 
 
-def names(page: Page) -> frozenset[str]:
-    """The names under which the page may be called. An address of our own cannot be rebound, so it is one of them."""
-    own = () if page.address in ("0.0.0.0", "::") else (page.address,)  # noqa: S104
-    if page.published_as is not None:
-        own = (*own, page.published_as)
-    return frozenset(_bare(name) for name in (*page.names, *own, "127.0.0.1", "localhost"))
-
-
-def _bare(host: str) -> str:
-    return host.strip("[]").rstrip(".").lower()
-
-
 def host_check(page: Page) -> Middleware:
     """Refuse every name but ours, before anything else is looked at: a foreign name may point to this machine."""
-    allowed = names(page)
+    allowed = page.known_as
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -110,7 +98,7 @@ def host_check(page: Page) -> Middleware:
             host = URL.build(scheme="http", authority=request.headers.get("Host", "")).host or ""
         except ValueError:
             host = ""
-        if _bare(host) not in allowed:
+        if bare(host) not in allowed:
             return web.Response(status=421, text="not a name of this page: see page.names in gardien.yaml.\n")
         return await handler(request)
 
@@ -188,6 +176,7 @@ def make_app(house: House) -> web.Application:
     app[HOUSE] = house
     app[SCREEN] = Screen(house.settings.language)
     app.on_response_prepare.append(_headers)
+    app[pages.DRAWN] = {}
     live.prepare(app)
     first_run_sheet.prepare(app)
     doors = (
@@ -232,15 +221,20 @@ async def serve(house: House, doorstep: Doorstep | None = None) -> AsyncIterator
     await house.first_run.load()
     try:
         await web.SockSite(runner, _unix_socket(path)).start()
+        context = await house.tls.context()
         for link in await (doorstep or own).at(page):
-            await web.SockSite(runner, link).start()
+            await web.SockSite(runner, link, ssl_context=context).start()
         await asyncio.to_thread(app[SCREEN].warm)
-        publishing = asyncio.create_task(_publish(house, runner), name="publish")
+        tasks = [
+            asyncio.create_task(_publish(house, runner), name="publish"),
+            asyncio.create_task(house.tls.keep(), name="tls"),
+        ]
         try:
             yield
         finally:
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         await runner.cleanup()
         own.close()

@@ -34,6 +34,11 @@ Url = Annotated[
 PlainPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z")]
 
 
+def bare(host: str) -> str:
+    """As it is compared: `LOCALHOST.` and `[::1]` are `localhost` and `::1`."""
+    return host.strip("[]").rstrip(".").lower()
+
+
 class Closed(BaseModel):
     """Frozen, and deaf to keys it does not know."""
 
@@ -57,6 +62,14 @@ class Page(Closed):
     port: Port = 8480
     names: tuple[HostName, ...] = ("localhost", "127.0.0.1")
     published_as: HostName | None = None  # a name under which the house's door shows it to everybody who can reach that
+
+    @property
+    def known_as(self) -> frozenset[str]:
+        """The names under which it may be called. An address of our own cannot be rebound, so it is one of them."""
+        own = () if self.address in ("0.0.0.0", "::") else (self.address,)  # noqa: S104
+        if self.published_as is not None:
+            own = (*own, self.published_as)
+        return frozenset(bare(name) for name in (*self.names, *own, "127.0.0.1", "localhost"))
 
     @property
     def beyond_loopback(self) -> bool:

@@ -66,13 +66,21 @@ class Backups:
         """Queue a backup; returns the job's number."""
         return await self._runner.submit(await self.plan(stack, target))
 
-    async def list(self, stack: str | None = None, target: str | None = None, most: int = ALL) -> list[Snapshot]:
+    async def list(
+        self,
+        stack: str | None = None,
+        target: str | None = None,
+        most: int = ALL,
+        *,
+        since: datetime | None = None,
+        good_only: bool = False,
+    ) -> list[Snapshot]:
         """Newest first, as gardien remembers them."""
-        return await self._world.store.snapshots(stack, target=target, most=most)
+        return await self._world.store.snapshots(stack, target=target, good_only=good_only, since=since, most=most)
 
     async def find(self, beginning: str) -> Snapshot:
         """The one whose id begins so. Raises NotFound, BadInput where several do."""
-        found = [each for each in await self.list() if each.id.startswith(beginning)]
+        found = await self._world.store.snapshots(begins=beginning, most=2)
         if not found:
             raise NotFound(
                 N_("there is no backup whose id begins with {id}"),

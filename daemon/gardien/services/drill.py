@@ -31,7 +31,7 @@ from gardien.rules.env import read_env
 from gardien.services import disk, recipes, side
 from gardien.services.account import owner_files, tags
 from gardien.services.care import ALL
-from gardien.services.clock import ahead
+from gardien.services.clock import SKEW
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.stacks import Stacks
@@ -82,9 +82,13 @@ class Drills:
 
 async def newest(world: World, stack: str) -> Snapshot | None:
     """The backup that a trial would take now."""
-    now = world.clock()
-    good = await world.store.snapshots(stack, good_only=True, most=ALL)
-    return drill.choice([each for each in good if not ahead(each.taken, now)], dict(world.settings.targets))
+    until, targets = world.clock() + SKEW, dict(world.settings.targets)
+    good = [
+        each
+        for target in targets
+        for each in await world.store.snapshots(stack, target=target, good_only=True, until=until, most=1)
+    ]
+    return drill.choice(good, targets)
 
 
 async def since(world: World) -> datetime:

@@ -16,6 +16,7 @@ from gardien.services.kit import Kits
 from gardien.services.letters import Letters
 from gardien.services.life import Life
 from gardien.services.overview import Overviews
+from gardien.services.page_tls import PageTls
 from gardien.services.people import People
 from gardien.services.ports import Store
 from gardien.services.preferences import Preferences
@@ -70,3 +71,4 @@ class House:
     updates: Updates
     witness: Witness
     feed: Feed
+    tls: PageTls

@@ -1,5 +1,6 @@
 """Gathers what every face shows, from the store alone."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from gardien.rules import drill, restarts, schedule, sheet_alerts
 from gardien.rules.verdict import Owed, sentence
 from gardien.services.agenda import Agenda, added
 from gardien.services.care import ALL, ready_since
-from gardien.services.clock import ahead
+from gardien.services.clock import SKEW, ahead
 from gardien.services.drill import since as drills_since
 from gardien.services.kit import Kits
 from gardien.services.ports import World
@@ -33,6 +34,7 @@ from gardien.words import N_, Words
 SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
 LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
 EPOCH = datetime.fromtimestamp(0, UTC)
+BELIEVED = 2.0  # seconds: so long what was read holds, if nothing was written: files may have changed
 RECENT = 8  # ended jobs on the home page
 
 
@@ -62,6 +64,9 @@ class Overviews:
         self._releases = releases
         self._updates = updates
         self._witness = witness
+        self._turn = asyncio.Lock()
+        self._read: tuple[object, float, Overview] | None = None
+        self._told: tuple[object, Overview] | None = None
 
     async def stacks(self) -> tuple[StackView, ...]:
         """Every stack with its health and the age of its newest good backup."""
@@ -99,8 +104,9 @@ class Overviews:
     async def _place(self, stack: Stack, target: str, now: datetime) -> PlaceView:
         world, zone = self._world, self._agenda.zone
         place, running = world.settings.targets[target], stack.chosen.wanted == "running"
-        every = await world.store.snapshots(stack.name, target=target, most=ALL)
-        good = [each for each in every if each.good and not ahead(each.taken, now)]
+        store, until = world.store, now + SKEW
+        every = await store.snapshots(stack.name, target=target, most=1)
+        good = await store.snapshots(stack.name, target=target, good_only=True, until=until, most=1)
         begun = [await ready_since(world, target), await added(world, stack.name)]
         since = max((each for each in begun if each is not None), default=None)
         at = self._agenda.times(target)
@@ -110,7 +116,11 @@ class Overviews:
         if place.copy_of is None and running:
             runs = await self._agenda.backup(stack, target)
             if since is not None:
-                missed = schedule.missed(at, max(since, now - LOOK_BACK), [each.taken for each in good], now, zone)
+                lately = await store.snapshots(
+                    stack.name, target=target, good_only=True, since=now - LOOK_BACK, until=until, most=ALL
+                )
+                begun_at = max(since, now - LOOK_BACK)
+                missed = schedule.missed(at, begun_at, [each.taken for each in lately], now, zone)
         return PlaceView(
             target=target,
             newest_good=good[0] if good else None,
@@ -157,13 +167,44 @@ class Overviews:
         return sheet_alerts.of_sheets(await self._kits.views(), now) + sheet_alerts.of_successors(elsewhere)
 
     async def now(self) -> Overview:
-        """All of it."""
+        """All of it. Where nothing was written since it was read last, and that is not long ago, it is not read again:
+        whoever looks within the same second is given the very same one.
+        """
+        async with self._turn:
+            loop, now = asyncio.get_running_loop(), self._world.clock()
+            mark = (self._world.store.changes, dict(self._world.settings.targets))
+            read = self._read
+            old = (
+                read is None or loop.time() - read[1] > BELIEVED or abs((now - read[2].now).total_seconds()) > BELIEVED
+            )
+            if read is None or old or read[0] != mark:
+                self._read = read = (mark, loop.time(), await self._all())
+            overview = self._with_what_moves(read[2], now)
+            key = replace(overview, now=now.replace(microsecond=0))
+            if self._told is None or self._told[0] != key:
+                self._told = (key, overview)
+            return self._told[1]
+
+    def _with_what_moves(self, read: Overview, now: datetime) -> Overview:
+        """What is not in the store, as it is now."""
+        alerts = read.alerts if self._witness.alert is None else (self._witness.alert, *read.alerts)
+        severity, says = sentence(read.stacks, alerts)
+        return replace(
+            read,
+            now=now,
+            severity=severity,
+            says=says,
+            alerts=alerts,
+            jobs=tuple(JobView(view.job, self._runner.progress(view.job.id)) for view in read.jobs),
+            readings=tuple(self._readings.latest()),
+            forecasts=dict(self._readings.forecasts),
+        )
+
+    async def _all(self) -> Overview:
         store = self._world.store
         stacks = await self.stacks()
         disks, seen = await store.disks()
         alerts = await store.alerts()
-        if self._witness.alert is not None:
-            alerts.insert(0, self._witness.alert)
         severity, says = sentence(stacks, alerts)
         open_jobs = await store.jobs(open_only=True)
         recent = [job for job in await store.jobs(most=RECENT * 2) if job.over][:RECENT]
@@ -175,12 +216,10 @@ class Overviews:
             stacks=stacks,
             disks=tuple(disks),
             targets=await self.targets(),
-            jobs=tuple(JobView(job, self._runner.progress(job.id)) for job in open_jobs),
+            jobs=tuple(JobView(job, None) for job in open_jobs),
             recent=tuple(recent),
             alerts=tuple(alerts),
             kits=await self._kits.views(),
-            readings=tuple(self._readings.latest()),
-            forecasts=dict(self._readings.forecasts),
         )
 
 

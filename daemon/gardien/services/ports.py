@@ -24,6 +24,7 @@ from gardien.services.ports_people import PeopleStore
 from gardien.services.ports_proofs import Proofs
 from gardien.services.ports_readings import Record, Sensors
 from gardien.services.ports_registry import Findings, Registries
+from gardien.services.ports_tls import Certificates
 from gardien.words import Words
 
 Clock = Callable[[], datetime]  # aware, UTC
@@ -81,9 +82,26 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
 
     async def add_snapshot(self, snapshot: Snapshot) -> None: ...
     async def snapshots(
-        self, stack: str | None = None, *, target: str | None = None, good_only: bool = False, most: int = 100
+        self,
+        stack: str | None = None,
+        *,
+        target: str | None = None,
+        good_only: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        begins: str = "",
+        most: int = 100,
     ) -> list[Snapshot]:
-        """Newest first."""
+        """Newest first; of those taken from `since` on, and up to `until`, whose ids begin so."""
+        ...
+
+    async def newest_good(self, target: str, until: datetime) -> dict[str, datetime]:
+        """When the newest good backup of each stack at a target was taken; what is later than `until` is not seen."""
+        ...
+
+    @property
+    def changes(self) -> int:
+        """Another number whenever anything may have been written."""
         ...
 
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
@@ -423,3 +441,4 @@ class World:
     pinger: Pinger
     sensors: Sensors
     registries: Registries
+    certificates: Certificates

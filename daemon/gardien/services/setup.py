@@ -176,7 +176,7 @@ class Setup:
             target = world.settings.targets[self._targets.known(name)]
             if not await self._own(name):
                 raise Refused(
-                    N_("{target} stands in gardien.yaml, which gardien never changes"),
+                    N_("{target} stands in gardien.yaml, and gardien takes off the list only what it set up"),
                     N_("Take it out there, then restart gardien."),
                     target=name,
                 )

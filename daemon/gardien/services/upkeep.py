@@ -15,7 +15,7 @@ from gardien.rules import plan_update, plans, retention
 from gardien.rules.retention import ClockFacts, Ruling
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.care import ALL, care_of, deletes_note, keep_care, repository_note, uncopied
-from gardien.services.clock import ahead
+from gardien.services.clock import SKEW
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.targets import Targets
@@ -101,11 +101,7 @@ class Upkeep:
 
     async def _view(self, target: str, place: Target, agenda: Sequence[Entry]) -> TargetView:
         world = self._world
-        newest: dict[str, datetime] = {}
-        now = world.clock()
-        for each in await world.store.snapshots(target=target, good_only=True, most=ALL):
-            if not ahead(each.taken, now):
-                newest.setdefault(each.stack, each.taken)
+        newest = await world.store.newest_good(target, world.clock() + SKEW)
         deletes = await world.store.noted(deletes_note(target))
         runs = [entry.at for entry in agenda if entry.target == target and entry.kind in {"backup", "copy"}]
         return TargetView(
