@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from inspect import isawaitable
 from itertools import product
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from gardien.errors import BadInput, Refused
 from gardien.faces.server import serve
 from gardien.model.health import Disk
 from gardien.model.job import Progress
+from gardien.model.letter import Draft
+from gardien.model.letter import Text as Letter
 from gardien.model.manifest import Text
 from gardien.model.operator import Operator, country_name
 from gardien.model.reading import Forecast, Point, Reading
@@ -267,6 +270,26 @@ def worry(world: World) -> None:
     )
 
 
+async def remember(world: World) -> None:
+    """What is over: a morning on which it did not run, a letter that told of it, one that waits for the server."""
+    says = Words.of(N_("{stack} does not run"), stack="Nextcloud")
+    for days, minutes in ((3, 14), (19, 192)):
+        begun = world.now - timedelta(days=days, hours=3)
+        await world.store.open_alert("stack:nextcloud", "trouble", says, Words(""), begun)
+        await world.store.close_alert("stack:nextcloud", begun + timedelta(minutes=minutes))
+    subjects = {3: "gardien: Nextcloud does not run", 0: "gardien: the practice in this week"}
+    drafts = [
+        Draft(f"<{days}@gardien>", Letter(subject, "", ""), world.now - timedelta(days=days, hours=3))
+        for days, subject in subjects.items()
+    ]
+    await world.store.post(drafts, world.now - timedelta(days=3))
+    newest, first = await world.store.letters()
+    await world.store.mark_letter(first.id, sent=world.now - timedelta(days=3))
+    error = Words.of(N_("cannot reach the mail server {host}"), host="mail.example.org")
+    await world.store.mark_letter(newest.id, next_try=world.now + timedelta(minutes=20), error=error)
+    world.logs = "\n".join(f"app-1  | 2026-03-03T08:{minute:02d}:11Z GET /status.php 200" for minute in range(40))
+
+
 @asynccontextmanager
 async def opened(furnishings: tuple[object, ...]) -> AsyncIterator[World]:
     """A house that answers on a free port."""
@@ -275,7 +298,9 @@ async def opened(furnishings: tuple[object, ...]) -> AsyncIterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         async with make_world(Path(folder), MORNING, PageSettings(port=port)) as world:
             for each in furnishings:
-                each(world)  # type: ignore[operator]
+                done = each(world)  # type: ignore[operator]
+                if isawaitable(done):
+                    await done
             async with serve(world.house):
                 yield world
 
@@ -330,10 +355,12 @@ def pages_of(mood: str, world: World) -> dict[str, str]:
         "job": f"/jobs/{len(world.jobs)}",
         "account": "/account",
         "machine": "/machine",
+        "alerts": "/alerts",
+        "logs": "/stacks/nextcloud/logs?search=status&follow=1",
         "missing": "/stacks/nothing",
     }
     if mood == "bad":
-        return {name: pages[name] for name in ("home", "stack", "backups", "job", "machine")}
+        return {name: pages[name] for name in ("home", "stack", "backups", "job", "machine", "alerts", "logs")}
     if mood == "undone":
         return {"job": pages["job"]}
     if mood == "copied":
@@ -377,7 +404,7 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
         await being_set_up(browser, folder)
     for mood, furnishings in (
         ("good", (furnish, measure, save)),
-        ("bad", (furnish, worry)),
+        ("bad", (furnish, worry, remember)),
         ("life", (furnish, live_on)),
         ("copied", (furnish, copied)),
         ("new", (furnish, renew)),

@@ -20,7 +20,7 @@ from gardien.faces.server import make_app
 from gardien.services.house import House
 from tests.coming_back import Practice, practice
 from tests.faces_world import World
-from tests.pictures import FLAGS, address, copied, dressed, furnish, live_on, measure, opened, save, worry
+from tests.pictures import FLAGS, address, copied, dressed, furnish, live_on, measure, opened, remember, save, worry
 
 FULL = bool(os.environ.get("GARDIEN_FULL"))
 ARTEFACTS = Path(__file__).parent / "artefacts" / "pages"
@@ -163,11 +163,19 @@ async def test_every_page_there_is(browser: Browser) -> None:
     assert not walk.found, f"{len(walk.found)} faults\n" + "\n".join(walk.found)
 
 
-MOODS: Mapping[str, tuple[tuple[Callable[[World], None], ...], Mapping[str, str]]] = {
+MOODS: Mapping[str, tuple[tuple[Callable[[World], object], ...], Mapping[str, str]]] = {
     "good": ((furnish, measure, save), {"home": "/", "stack": "/stacks/nextcloud", "machine": "/machine"}),
     "bad": (
-        (furnish, worry),
-        {"home": "/", "stack": "/stacks/nextcloud", "backups": "/backups", "job": "/jobs/4", "machine": "/machine"},
+        (furnish, worry, remember),
+        {
+            "alerts": "/alerts",
+            "logs": "/stacks/nextcloud/logs?search=status&follow=1",
+            "home": "/",
+            "stack": "/stacks/nextcloud",
+            "backups": "/backups",
+            "job": "/jobs/4",
+            "machine": "/machine",
+        },
     ),
     "life": (
         (furnish, live_on),

@@ -32,6 +32,7 @@ ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 14, 20)
 FOR_HELPERS = {  # written down here once more, so that no change of the table goes unseen
     "GET": {
         *("/", "/live", "/stacks/{name}", "/backups", "/jobs", "/jobs/{job}", "/machine", "/metrics", "/account"),
+        "/alerts",
         *("/proofs", "/proofs/{month}", "/record", "/record/{month}", "/certificate", "/certificate/root.crt"),
         *(f"/api/v1/{each}" for each in ("status", "stacks", "jobs", "jobs/{job}", "jobs/{job}/watch", "snapshots")),
         *(f"/api/v1/{each}" for each in ("targets", "updates", "proofs", "proofs/certificate", "report", "kit")),

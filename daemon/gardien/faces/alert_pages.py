@@ -1,11 +1,27 @@
-"""What a person says to an alert on the page: that they know, or that they want to be reminded."""
+"""The page of alerts: what is open, what was, which letters told of it; and what a person says to one."""
 
 from aiohttp import web
 
-from gardien.faces.keys import HOUSE
+from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.pages import look
 
 ALERT = r"/alerts/{alert:\d{1,9}}"
 SLEEP = "2d"
+LETTERS = 20  # on the page
+
+
+async def alerts_page(request: web.Request) -> web.Response:
+    """What needs somebody, and what needed somebody before."""
+    shown, house = await look(request), request.app[HOUSE]
+    over = [each for each in await house.alerts.list(open_only=False) if each.closed is not None]
+    return request.app[SCREEN].page(
+        request,
+        "alerts.html",
+        **shown.context(),
+        over=over,
+        letters=await house.store.letters(most=LETTERS),
+        letters_on=house.settings.mail is not None,
+    )
 
 
 async def know(request: web.Request) -> web.Response:
@@ -27,8 +43,9 @@ async def wake(request: web.Request) -> web.Response:
 
 
 def routes() -> list[web.RouteDef]:
-    """What is pressed there."""
+    """What is opened and pressed there."""
     return [
+        web.get("/alerts", alerts_page),
         web.post(ALERT + "/ack", know),
         web.post(ALERT + "/snooze", snooze),
         web.post(ALERT + "/wake", wake),

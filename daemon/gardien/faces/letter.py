@@ -6,7 +6,6 @@ from datetime import datetime
 from html import escape
 
 from gardien.faces import present
-from gardien.faces.machine import forecast
 from gardien.faces.meaning import meaning
 from gardien.faces.present import capital, say, sentence, size, translate, when
 from gardien.faces.screen import CODE
@@ -90,7 +89,9 @@ class LetterWriter:
                 free=size(each.free, self.language),
                 total=size(each.total, self.language),
             )
-            + "".join(f", {said}" for said in [forecast(overview.forecasts.get(each.path), self.language)] if said)
+            + "".join(
+                f", {said}" for said in [present.outlook(overview.forecasts.get(each.path), self.language)] if said
+            )
             for each in overview.disks
             if each.present
         ]

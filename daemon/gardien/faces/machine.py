@@ -113,15 +113,6 @@ def trend(what: str, points: Sequence[Point], days: int, now: datetime, language
     return Trend("".join(line), band, value(what, least, language), value(what, most, language))
 
 
-def forecast(found: Forecast | None, language: str) -> str:
-    """When a disk is full; empty where nothing can be said."""
-    if found is None:
-        return ""
-    if found.weeks > 20:
-        return present.translate(N_("full in about {count} months"), language, count=round(found.days / 30.4))
-    return present.translate(N_("full in about {count} weeks"), language, count=found.weeks)
-
-
 async def page(request: web.Request) -> web.Response:
     """Every disk and sensor, with what was read of it lately."""
     shown, house = await look(request), request.app[HOUSE]
@@ -148,7 +139,7 @@ async def page(request: web.Request) -> web.Response:
             if each.what not in (*DRAWN, *DISKS, *OUTSIDE, "certificate-life") and not each.what.startswith("disk-")
         ],
         "say_value": lambda each: value(each.what, each.value, shown.language),
-        "say_forecast": lambda disk: forecast(shown.overview.forecasts.get(disk.path), shown.language),
+        "say_forecast": lambda disk: present.outlook(shown.overview.forecasts.get(disk.path), shown.language),
     }
     return request.app[SCREEN].page(request, "machine.html", **context)
 
@@ -179,7 +170,7 @@ def disk(each: Disk, found: Forecast | None, language: str) -> shapes.DiskOutloo
         "present": each.present,
         "fault": each.fault or None,
         "full_in_days": round(found.days, 1) if found else None,
-        "forecast": forecast(found, language) or None,
+        "forecast": present.outlook(found, language) or None,
     }
 
 

@@ -106,7 +106,11 @@ async def stack_page(request: web.Request) -> web.Response:
     stack = shown.stack(request.match_info["name"])
     rows = await saved_rows(request, shown, stack)
     busy = stack.name in shown.working
-    return request.app[SCREEN].page(request, "stack.html", **shown.context(), stack=stack, rows=rows, busy=busy)
+    alerts = await request.app[HOUSE].alerts.list(open_only=False)
+    over = [each for each in alerts if each.closed is not None and stack.name in each.key.split(":")[1:]]
+    return request.app[SCREEN].page(
+        request, "stack.html", **shown.context(), stack=stack, rows=rows, over=over, busy=busy
+    )
 
 
 async def saved_rows(request: web.Request, shown: Shown, stack: StackView) -> list[history.Row]:

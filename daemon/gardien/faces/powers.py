@@ -23,6 +23,7 @@ READ = frozenset(
         "/stacks/{name}/updates",
         "/jobs/{job}",
         "/machine",
+        "/alerts",
         "/proofs",
         "/proofs/{month}",
         "/record",

@@ -20,6 +20,7 @@ from babel.support import NullTranslations, Translations
 from gardien.model.health import Health, Severity
 from gardien.model.job import Job, JobState, StepState
 from gardien.model.plan import Kind
+from gardien.model.reading import Forecast
 from gardien.words import N_, Given, Value, Words
 
 LANGUAGES = ("en", "fr")
@@ -409,3 +410,12 @@ def fingerprint(certificate: str) -> str:
 def capital(text: str) -> str:
     """With its first letter large, the others as they were."""
     return text[:1].upper() + text[1:]
+
+
+def outlook(found: Forecast | None, language: str) -> str:
+    """When a disk is full; empty where nothing can be said."""
+    if found is None:
+        return ""
+    if found.weeks > 20:
+        return translate(N_("full in about {count} months"), language, count=round(found.days / 30.4))
+    return translate(N_("full in about {count} weeks"), language, count=found.weeks)

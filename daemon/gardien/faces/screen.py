@@ -112,6 +112,7 @@ class Screen:
             "left",
             "month",
             "number",
+            "outlook",
             "percent",
             "say",
             "sentence",

@@ -19,6 +19,7 @@ from gardien.services.life import Life
 
 NEW = r"/add/{name:[a-z][a-z0-9-]{0,30}}"
 LINES = 300  # of a log
+SEARCHED = 5000  # that are looked through
 GO, BACK = "go", "back"  # the buttons below what was shown
 
 
@@ -193,9 +194,14 @@ async def logs_page(request: web.Request) -> web.Response:
     """What a stack's services printed last, or one of them."""
     stacks = request.app[HOUSE].stacks
     stack = await stacks.get(request.match_info["name"])
-    service = request.query.get("service") or None
-    text = await stacks.logs(stack.name, LINES, service)
-    return request.app[SCREEN].page(request, "logs.html", stack=stack, service=service, text=text.rstrip("\n"))
+    service, search = request.query.get("service") or None, request.query.get("search", "").strip()
+    text = (await stacks.logs(stack.name, SEARCHED if search else LINES, service)).rstrip("\n")
+    if search:
+        text = "\n".join(line for line in text.splitlines() if search.casefold() in line.casefold())
+    follow = "follow" in request.query
+    return request.app[SCREEN].page(
+        request, "logs.html", stack=stack, service=service, search=search, follow=follow, busy=follow, text=text
+    )
 
 
 async def first_login_page(request: web.Request) -> web.Response:
