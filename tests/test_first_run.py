@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -316,6 +317,10 @@ def test_an_empty_machine_becomes_a_house_by_the_browser_alone(machine: Box, tmp
         page.click("main button")
         page.wait_for_url("**/first-run")
         set_up(page, host, office)
+        if not scripts:  # and the power goes, in the middle of it
+            machine.stop(signal.SIGKILL)
+            machine.start()
+            page.goto(page.url)
         settled(office, 1)
         assert "arrive" in str(office.taken[0]["Subject"])
         expect(page.locator("h1")).to_have_text(re.compile("your applications run, and are saved"), timeout=180_000)
@@ -325,7 +330,8 @@ def test_an_empty_machine_becomes_a_house_by_the_browser_alone(machine: Box, tmp
     assert machine.health("notes") == "well"
     [target] = machine.json("target", "list")
     assert set(target["newest_good"]) == {"gateway", "notes"} and target["can_delete"] is True
-    assert all(job["state"] == "done" for job in machine.until_jobs_end())
+    states = {job["state"] for job in machine.until_jobs_end()}
+    assert states <= ({"done"} if scripts else {"done", "interrupted"})
     assert machine.json("kit", "status")[0]["good"]
     settings = machine.config.read_text()
     assert "host: localhost" in settings and settings.startswith("name: test-box")

@@ -169,7 +169,7 @@ class FirstRun:
                 )
             failed = [each.name for each in await self._members(state) if each.failed]
             kept = {what: {name: job for name, job in state[what].items() if name not in failed} for what in _JOBS}
-            await self._keep(phase="going", errors={}, **kept)
+            await self._keep(phase="going", errors={}, again=[], **kept)
         await self.go_on()
 
     async def leave(self) -> None:
@@ -186,6 +186,7 @@ class FirstRun:
             state = await self._state()
             if state["phase"] != "going":
                 return
+            await self._take_up_again(state)
             for each in await self._members(state):
                 if each.failed:
                     continue
@@ -200,6 +201,14 @@ class FirstRun:
             if members and all(each.here and each.saved for each in members):
                 state["phase"] = "done"
             await self._write(state)
+
+    async def _take_up_again(self, state: dict[str, Any]) -> None:
+        """What another life was cut short in is begun once more, once: it may be why that life ended."""
+        for each in await self._members(state):
+            for what, job in (("adding", each.adding), ("backup", each.backup)):
+                if job is not None and job.state == "interrupted" and each.name not in state["again"]:
+                    del state[what][each.name]
+                    state["again"].append(each.name)
 
     async def _begin(self, state: dict[str, Any], what: str, name: str) -> None:
         settings = state["door"]["settings"] if name == _door(state) else state["stacks"].get(name, {})
@@ -253,6 +262,7 @@ _EMPTY: Mapping[str, Any] = {
     "adding": {},
     "backup": {},
     "errors": {},
+    "again": [],
 }
 
 
