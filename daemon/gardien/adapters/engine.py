@@ -9,18 +9,32 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import docker.errors
-import requests
-from docker import APIClient
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gardien.errors import CommandFailed, DockerDown, GardienError, NoSpace, NotFound, unexpected
 from gardien.model.health import Container, EngineFacts
 from gardien.model.job import Progress
 from gardien.model.rescue import Event
 from gardien.words import N_
+
+if TYPE_CHECKING:
+    import docker.errors
+    import requests
+    from docker import APIClient
+else:
+
+    class _Later:
+        """A library that takes long to load: it is, in a thread of ours, when it is first asked for something."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, part: str) -> Any:
+            return getattr(import_module(self._name), part)
+
+    docker, requests = _Later("docker"), _Later("requests")
 
 T = TypeVar("T")
 OnProgress = Callable[[Progress], None]
@@ -80,7 +94,7 @@ class DockerEngine:
     async def image_id(self, image: str) -> str | None:
         """The image's id if it is here, else None."""
 
-        def inspect(client: APIClient) -> str | None:
+        def inspect(client: "APIClient") -> str | None:
             with suppress(docker.errors.ImageNotFound):
                 return str(client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]
             return None
@@ -104,7 +118,7 @@ class DockerEngine:
             else:
                 over.set_exception(error)
 
-        def pull(client: APIClient) -> None:
+        def pull(client: "APIClient") -> None:
             for event in client.pull(image, stream=True, decode=True):
                 if over.done():
                     return
@@ -133,7 +147,7 @@ class DockerEngine:
     async def drop_image(self, image: str) -> bool:
         """Delete it, as far as nothing else is made of it. False: it is not here, or a container was made from it."""
 
-        def drop(client: APIClient) -> bool:
+        def drop(client: "APIClient") -> bool:
             try:
                 client.remove_image(image)
             except docker.errors.ImageNotFound:
@@ -164,7 +178,7 @@ class DockerEngine:
             with suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(heard.put_nowait, what)
 
-        def listen(client: APIClient) -> None:
+        def listen(client: "APIClient") -> None:
             wanted = {"type": "container", "event": list(_BEFALLS), "label": _PROJECT}
             # The engine takes fractions of a second, whatever the library's types say: nothing from before is told.
             streams.append(client.events(since=since, decode=True, filters=wanted))  # type: ignore[call-overload]
@@ -200,7 +214,7 @@ class DockerEngine:
         connections there. False: there is no such network, or the service does not run.
         """
 
-        def attach(client: APIClient) -> bool:
+        def attach(client: "APIClient") -> bool:
             running = [each for each in _of(client, project, service) if each["State"] == "running"]
             with suppress(docker.errors.NotFound), self._joining:
                 client.inspect_network(network)
@@ -217,7 +231,7 @@ class DockerEngine:
         A stopped container, too: it could not start while it looks for a network that is gone.
         """
 
-        def detach(client: APIClient) -> None:
+        def detach(client: "APIClient") -> None:
             with self._joining:
                 for each in _of(client, project, service):
                     if network in each["NetworkSettings"]["Networks"]:
@@ -229,7 +243,7 @@ class DockerEngine:
     async def addresses(self, project: str) -> dict[str, str]:
         """Service -> an address at which this machine, and nobody else, reaches its running container."""
 
-        def addresses(client: APIClient) -> dict[str, str]:
+        def addresses(client: "APIClient") -> dict[str, str]:
             running = client.containers(filters={"label": [f"{_PROJECT}={project}", f"{_ONE_OFF}=False"]})
             return {
                 each["Labels"].get(_SERVICE, ""): network["IPAddress"]
@@ -244,7 +258,7 @@ class DockerEngine:
         """Kill and remove all that a throwaway project has here: containers, networks, volumes. It may be gone."""
         label = {"label": f"{_PROJECT}={project}"}
 
-        def wipe(client: APIClient) -> None:
+        def wipe(client: "APIClient") -> None:
             for each in client.containers(all=True, filters=label):
                 with suppress(docker.errors.NotFound):
                     client.remove_container(each["Id"], force=True, v=True)
@@ -257,7 +271,7 @@ class DockerEngine:
 
         await self._call(wipe)
 
-    async def _call(self, ask: Callable[[APIClient], T]) -> T:
+    async def _call(self, ask: "Callable[[APIClient], T]") -> T:
         def work() -> T:
             with self._asked():
                 return ask(self._ready())
@@ -288,17 +302,17 @@ class DockerEngine:
                 detail=str(error),
             ) from error
 
-    def _ready(self) -> APIClient:
+    def _ready(self) -> "APIClient":
         with self._making:
             if self._client is None:
                 self._client = self._make(_ANSWER)
             return self._client
 
-    def _make(self, timeout: int) -> APIClient:
-        return APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=timeout)
+    def _make(self, timeout: int) -> "APIClient":
+        return docker.APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=timeout)
 
 
-def _event(client: APIClient, told: dict[str, Any]) -> Event:
+def _event(client: "APIClient", told: dict[str, Any]) -> Event:
     labels, limit = told["Actor"]["Attributes"], 0
     if told["Action"] == "oom":
         with suppress(docker.errors.NotFound):
@@ -306,14 +320,14 @@ def _event(client: APIClient, told: dict[str, Any]) -> Event:
     return Event(labels[_PROJECT], labels.get(_SERVICE, ""), _BEFALLS[told["Action"]], limit)
 
 
-def _of(client: APIClient, project: str, service: str) -> list[dict[str, Any]]:
+def _of(client: "APIClient", project: str, service: str) -> list[dict[str, Any]]:
     """All containers of a service, stopped ones too."""
     labels = [f"{_PROJECT}={project}", f"{_SERVICE}={service}", f"{_ONE_OFF}=False"]
     found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
     return found
 
 
-def _join(client: APIClient, container: str, network: str, names: Sequence[str]) -> None:
+def _join(client: "APIClient", container: str, network: str, names: Sequence[str]) -> None:
     networks = client.inspect_container(container)["NetworkSettings"]["Networks"]
     if network in networks:
         # The engine adds names of its own: that of the container, and in older versions the beginning of its id.

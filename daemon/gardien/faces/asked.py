@@ -56,17 +56,13 @@ def count(request: web.Request, name: str) -> int:
     return int(text)
 
 
-async def fields(
-    request: web.Request, required: Mapping[str, type] | None = None, optional: Mapping[str, type] | None = None
-) -> Body:
+async def fields(request: web.Request) -> Body:
     """The request's JSON object; nothing sent is an empty one. Which fields there are its handler's contract says.
 
     Raises `Faults` for all that is wrong with it.
     """
-    promised = contract.of(request.match_info.handler)
-    if required is None and promised is not None:
-        required, optional = promised.needs, promised.may
-    required, optional = required or {}, optional or {}
+    promised = contract.of(request.match_info.handler) or contract.Contract({})
+    required, optional = promised.needs, promised.may
     sent = await request.read()
     try:
         data = json.loads(sent) if sent.strip() else {}
