@@ -17,9 +17,11 @@ from inspect import isawaitable
 from itertools import product
 from pathlib import Path
 
+import pyotp
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from gardien.errors import BadInput, Refused
+from gardien.faces.deeds import DEEDS, OF, REFUSED
 from gardien.faces.server import serve
 from gardien.model.health import Disk
 from gardien.model.job import Progress
@@ -402,6 +404,8 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
         await coming_back(browser, folder)
     if not moods or "set-up" in moods:
         await being_set_up(browser, folder)
+    if not moods or "people" in moods:
+        await among_people(browser, folder)
     for mood, furnishings in (
         ("good", (furnish, measure, save)),
         ("bad", (furnish, worry, remember)),
@@ -448,6 +452,7 @@ async def coming_back(browser: Browser, folder: Path) -> None:
             await context.close()
 
 
+<<<<<<< HEAD
 async def being_set_up(browser: Browser, folder: Path) -> None:
     """The first run and the settings, from an empty machine on; in each dress anew, for each changes it."""
     for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
@@ -464,6 +469,62 @@ async def being_set_up(browser: Browser, folder: Path) -> None:
                     await take(page, home, step)
                     await page.screenshot(path=folder / f"{step[0]}-{language}-{scheme}-{width}.png", full_page=True)
                 await context.close()
+=======
+async def among_people(browser: Browser, folder: Path) -> None:
+    """The pages of people, tokens and the log; what a helper sees; and setting up a second factor."""
+    for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
+        await _among_people(browser, folder, language, scheme, width)
+
+
+async def _among_people(browser: Browser, folder: Path, language: str, scheme: str, width: int) -> None:
+    dress = f"{language}-{scheme}-{width}"
+    async with opened((furnish, worry)) as world:
+        people = world.house.people
+        await people.set_password("owner", PASSWORD)
+        context = await come_in(world, browser, language, scheme, width)
+        page = await context.new_page()
+
+        async def shoot(name: str, path: str | None = None) -> None:
+            if path is not None:
+                await page.goto(address(world) + path)
+            await page.screenshot(path=folder / f"people-{name}-{dress}.png", full_page=True)
+            if await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                print(f"people {name} {dress}: wider than the window")
+
+        await people.add("dominique", "owner")
+        await page.goto(address(world) + "/people")
+        await page.fill("#user", "anna")
+        await page.locator("#invite + form input[value=backup]").check()
+        await page.locator("#invite + form button").click()
+        await shoot("invited")
+        await page.goto(address(world) + "/tokens")
+        await page.fill("#name", "monitor")
+        await page.locator("#make + form button").click()
+        await shoot("token-made")
+        await people.note("anna", "page", Words.of(REFUSED, what=Words.of(DEEDS["/stacks/{name}/stop"])), refused=True)
+        await people.note("anna", "page", Words.of(DEEDS["/backups"]), 3)
+        await people.note("monitor", "token", Words.of(OF, what=Words.of(DEEDS["/backups"]), about="nextcloud"), 2)
+        for name in ("tokens", "log", "account"):
+            await shoot(name, f"/{name}")
+        await page.locator("#set-up").click()
+        await shoot("factor")
+        secret = await page.locator("input[name=secret]").input_value()
+        await page.fill("#code", pyotp.TOTP(secret).now())
+        await page.locator("form.fields button").click()
+        await shoot("spare-codes")
+        await context.clear_cookies()
+        await shoot("login", "/login")
+        await page.fill("#user", "owner")
+        await page.fill("#password", PASSWORD)
+        await page.locator("main form button").click()
+        await shoot("code")
+        await context.clear_cookies()
+        await page.goto(f"{address(world)}/login/{await people.link('anna')}")
+        await page.locator("main button").click()
+        for name, path in (("home", "/"), ("stack", "/stacks/nextcloud"), ("backups", "/backups"), ("no", "/kit")):
+            await shoot(f"helper-{name}", path)
+        await context.close()
+>>>>>>> f0b18b1 (Draw the pages of people; ask once more before somebody is removed)
 
 
 async def pressed(world: World, page: Page, folder: Path, dress: str) -> None:

@@ -31,7 +31,7 @@ POWER = {
     "update": N_("start an update"),
     "act": N_("change and restore applications"),
     "people": N_("say who may come in"),
-    "self": N_("change the own password"),
+    "self": N_("change one’s own password"),
 }
 ROLE = {"owner": N_("owner"), "helper": N_("helper")}
 
