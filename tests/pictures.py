@@ -400,12 +400,9 @@ def pages_of(mood: str, world: World) -> dict[str, str]:
 async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> None:
     """Every page, in both languages, light and dark, narrow and wide."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not moods or "back" in moods:
-        await coming_back(browser, folder)
-    if not moods or "set-up" in moods:
-        await being_set_up(browser, folder)
-    if not moods or "people" in moods:
-        await among_people(browser, folder)
+    for name, draw in (("back", coming_back), ("set-up", being_set_up), ("people", among_people)):
+        if not moods or name in moods:
+            await draw(browser, folder)
     for mood, furnishings in (
         ("good", (furnish, measure, save)),
         ("bad", (furnish, worry, remember)),
@@ -452,7 +449,6 @@ async def coming_back(browser: Browser, folder: Path) -> None:
             await context.close()
 
 
-<<<<<<< HEAD
 async def being_set_up(browser: Browser, folder: Path) -> None:
     """The first run and the settings, from an empty machine on; in each dress anew, for each changes it."""
     for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
@@ -469,7 +465,8 @@ async def being_set_up(browser: Browser, folder: Path) -> None:
                     await take(page, home, step)
                     await page.screenshot(path=folder / f"{step[0]}-{language}-{scheme}-{width}.png", full_page=True)
                 await context.close()
-=======
+
+
 async def among_people(browser: Browser, folder: Path) -> None:
     """The pages of people, tokens and the log; what a helper sees; and setting up a second factor."""
     for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
@@ -524,7 +521,6 @@ async def _among_people(browser: Browser, folder: Path, language: str, scheme: s
         for name, path in (("home", "/"), ("stack", "/stacks/nextcloud"), ("backups", "/backups"), ("no", "/kit")):
             await shoot(f"helper-{name}", path)
         await context.close()
->>>>>>> f0b18b1 (Draw the pages of people; ask once more before somebody is removed)
 
 
 async def pressed(world: World, page: Page, folder: Path, dress: str) -> None:
