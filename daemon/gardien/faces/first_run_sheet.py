@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gardien.errors import BadInput, GardienError, Refused
+from gardien.faces.account_pages import person
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.kit_pages import require_password
@@ -90,7 +91,7 @@ async def sheet_page(request: web.Request) -> web.Response:
 
 
 async def _page(request: web.Request, wrong: GardienError | None = None, *, closed: bool = False) -> web.Response:
-    asks = not over_socket(request) and await request.app[HOUSE].people.has_password()
+    asks = not over_socket(request) and await request.app[HOUSE].people.has_password(person(request))
     return request.app[SCREEN].page(
         request, "first_run_sheet.html", 400 if wrong else 200, wrong=wrong, closed=closed, asks_password=asks
     )
