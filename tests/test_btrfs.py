@@ -17,7 +17,7 @@ from gardien.adapters.files import LocalFiles
 from gardien.errors import GardienError
 from gardien.services.ports import Files, Moments
 from tests.fakes import FakeFiles, FakeMoments
-from tests.world.box import Box, box
+from tests.world.box import Box, box, until
 from tests.world.notes import add, lay_out
 from tests.world.plug import MOMENTS, die_at, leases
 
@@ -259,7 +259,7 @@ def test_killed_at(machine: Box, step: str, moment: str) -> None:
     assert job["state"] == ("done" if STEPS.index(step) >= STEPS.index("resume") else "interrupted")
     machine.until_well("notes")
     open_again(machine)
-    assert leases(machine) == ""
+    until(lambda: leases(machine) == "", 10)
     assert texts(machine) == before
     machine.gardien("backup", "create", "notes")
     assert machine.json("backup", "list", "notes")[0]["good"]

@@ -216,8 +216,8 @@ def test_one_backup_with_all_that_is_known_of_it(mine: Running) -> None:
     assert "INCOMPLÈTE" in gardien(mine.config, "backup", "show", "0000", LC_ALL=FRENCH).stdout
     unknown = gardien(mine.config, "backup", "show", "zz", code=1)
     assert "no backup whose id begins with zz" in unknown.stderr and "gardien backup list" in unknown.stderr
-    mine.do(mine.quiet.house.store.add_snapshot(replace(_newest(mine), id="00ff" * 16)))
-    assert "2 backups have an id that begins with 00" in gardien(mine.config, "backup", "show", "00", code=2).stderr
+    mine.do(mine.quiet.house.store.add_snapshot(replace(_newest(mine), id="0000ff" + "00ff" * 14 + "00")))
+    assert "2 backups have an id that begins with 0000" in gardien(mine.config, "backup", "show", "0000", code=2).stderr
 
 
 # -- the list

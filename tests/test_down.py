@@ -318,7 +318,7 @@ def test_what_a_restart_mends_is_mended(ill: Box) -> None:
     assert [step["name"] for step in job["steps"]] == list(STEPS)
     ill.until_well(STACK, 60)
     assert started(ill) != before
-    assert leases(ill) == ""
+    until(lambda: leases(ill) == "", 10)
 
 
 def test_what_none_mends_is_left_alone_with_its_last_lines(ill: Box) -> None:
@@ -359,6 +359,6 @@ def test_killed_at(house: Box, step: str, moment: str) -> None:
     assert jobs[0]["state"] == "done", jobs[0]
     assert len(jobs) == known + 1
     house.until_well(STACK, 60)
-    assert leases(house) == ""
+    until(lambda: leases(house) == "", 10)
     [stack] = house.status()["stacks"]
     assert len(stack["rescue"]["tries"]) == 1

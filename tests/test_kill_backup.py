@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world.box import Box
+from tests.world.box import Box, until
 from tests.world.plug import MOMENTS, die_at, leases, locks
 from tests.world.practice import Entry, differences, fill, rows, tree
 from tests.world.sftp import SftpHost
@@ -52,7 +52,7 @@ def all_is_well_again(box: Box, host: SftpHost, files_before: dict[str, Entry], 
     jobs = box.until_jobs_end()
     assert jobs[0]["state"] in ("interrupted", "done"), jobs[0]
     assert box.until_well("nextcloud", 120) < 120
-    assert leases(box) == ""
+    until(lambda: leases(box) == "", 10)
     assert locks(box, host, cache) == []
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before

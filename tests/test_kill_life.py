@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.world.box import Box, box, docker, free_port
+from tests.world.box import Box, box, docker, free_port, until
 from tests.world.notes import add, compose_file, lay_out
 from tests.world.plug import MOMENTS, die_at, leases
 
@@ -101,7 +101,7 @@ def test_killed_at(house: Box, kind: str, step: str, moment: str) -> None:
     house.start()
     job = next(each for each in house.until_jobs_end() if each["kind"] == kind)
     assert job["state"] in ("done", "interrupted"), job
-    assert leases(house) == ""
+    until(lambda: leases(house) == "", 10)
     done = job["state"] == "done"
     if kind == "add":
         assert there(house) is done

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.faults.houses import STACK, settle
-from tests.world.box import Box, box
+from tests.world.box import Box, box, until
 from tests.world.notes import compose_file
 from tests.world.plug import MOMENTS, die_at, leases, locks
 from tests.world.practice import Entry, differences, fill, rows, tree
@@ -71,7 +71,7 @@ def told(made: Box) -> bool:
 def is_whole(made: Box) -> None:
     """Nothing is held or lies about, the application is well, and the next backup is good."""
     made.until_well(STACK)
-    assert leases(made) == ""
+    until(lambda: leases(made) == "", 10)
     assert [each for each in (made.root / "repository" / "locks").iterdir() if len(each.name) == 64] == []
     assert not any((made.data / ".restoring").iterdir())
     assert not list((made.root / "owner").rglob("*.before-*"))
@@ -210,7 +210,7 @@ def test_nextcloud_killed_at(full: Box, saved: Saved, host: SftpHost, step: str,
     jobs = box.until_jobs_end()
     assert jobs[0]["state"] == "done", jobs[0]
     assert box.until_well("nextcloud", 120) < 120
-    assert leases(box) == ""
+    until(lambda: leases(box) == "", 10)
     assert locks(box, host, tmp_path) == []
     assert differences(files_before, tree(box)) == []
     assert rows(box) == rows_before

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.world.box import Box, box, free_port
+from tests.world.box import Box, box, free_port, until
 from tests.world.plug import die_at, leases
 
 STEPS = ("check", "images", "write", "up", "gate", "setup")
@@ -28,7 +28,7 @@ def test_killed_at(bare: Box, point: str) -> None:
     die_at(bare, f"add/{point}", "stack", "add", "nextcloud", "--set", f"NEXTCLOUD_PORT={free_port()}")
     bare.start()
     job = bare.until_jobs_end()[0]
-    assert leases(bare) == ""
+    until(lambda: leases(bare) == "", 10)
     assert job["state"] == "done"
     bare.until_well("nextcloud", 60)
     bare.gardien("stack", "remove", "nextcloud", "--yes", "--no-backup")

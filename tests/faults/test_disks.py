@@ -23,7 +23,7 @@ from gardien.services.house import House
 from gardien.services.ports import World
 from tests.contracts.small_disk import small_disk
 from tests.world.box import free_port
-from tests.world.power import kill_disk
+from tests.world.power import kill_disk, until_let_go
 from tests.world.restic import RESTIC
 from tests.world.smtp import PASSWORD, PostOffice
 
@@ -145,6 +145,7 @@ def mount_again(at: Path) -> None:
 
 def replace_dead(at: Path) -> None:
     command("umount", "-l", str(at))
+    until_let_go(Path(f"{at}.img"))
     mount_again(at)
 
 

@@ -70,15 +70,18 @@ class Machine:
         box.remove_containers()
         subprocess.run(["umount", str(self.disk)], check=True)
         image = self.disk.with_name(self.disk.name + ".img")
-        self._until_let_go(image)
+        until_let_go(image)
         subprocess.run(["mount", "-o", "loop", str(image), str(self.disk)], check=True)
 
-    def _until_let_go(self, image: Path, patience: float = 60) -> None:
-        """A container that starts elsewhere has every mount for a moment; until then the dead disk would come back."""
-        deadline = time.monotonic() + patience
-        while subprocess.run(["losetup", "-j", str(image)], capture_output=True, check=True).stdout:
-            assert time.monotonic() < deadline, f"{image} is still held"
-            time.sleep(0.05)
+
+def until_let_go(image: Path, patience: float = 60) -> None:
+    """Until no mount holds it: a container that starts anywhere has every mount for a moment, and so long a dead disk
+    would come back as it was.
+    """
+    deadline = time.monotonic() + patience
+    while subprocess.run(["losetup", "-j", str(image)], capture_output=True, check=True).stdout:
+        assert time.monotonic() < deadline, f"{image} is still held"
+        time.sleep(0.05)
 
 
 @contextmanager
