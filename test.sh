@@ -30,7 +30,7 @@ die() { echo "test.sh: $*" >&2; exit 1; }
 quiet() { "$@" >"$cache/setup.log" 2>&1 || { cat "$cache/setup.log" >&2; die "failed: $*"; }; }
 
 packages() {
-    local wanted=(attr btrfs-progs busybox-static chromium debian-archive-keyring faketime iptables mmdebstrap
+    local wanted=(attr btrfs-progs busybox-static chromium debian-archive-keyring docker-registry faketime iptables mmdebstrap
         openssh-server openssh-client openssl python3-venv shellcheck sqlite3 systemd zbar-tools) missing=() package
     for package in "${wanted[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -196,7 +196,7 @@ def test_plain_compose_understands_the_file_without_any_setting() -> None:
 
 
 def test_the_tags_of_updates_are_those_of_the_series() -> None:
-    tags = re.compile(RECIPE["update"]["tags"].replace("$$", "$"))
+    tags = re.compile(RECIPE["updates"]["images"]["LIMESURVEY_IMAGE"]["tags"].replace("$$", "$"))
     assert tags.match("6.17.15-260811-apache")
     for other in ("7.0.9-260812-apache", "6-apache", "6.17.15-260811-fpm", "6.17.15-260811-fpm-alpine", "latest"):
         assert not tags.match(other)

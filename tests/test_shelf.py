@@ -99,7 +99,15 @@ x-gardien:
     first: [app]
     load: [{exec: app, argv: [load], input: db.sql}]
     after: [{exec: worker, argv: ["true"]}]
-  update: {image: APP_IMAGE, tags: '^\\d+$$'}
+  updates:
+    images:
+      APP_IMAGE:
+        tags: '^(?P<major>\\d+)$$'
+        notes: "https://app.example/{VERSION}"
+        version: {http: "http://127.0.0.1:{PORT}/version", expect: {json: {version: "{VERSION}"}}}
+    busy: {exec: app, argv: [calls], expect: {body: '[1-9]'}}
+    stop_first: [worker]
+    after: [{exec: app, argv: [mend]}]
   setup:
     - {exec: app, argv: [install, calendar], or_say: {en: No calendar yet., fr: Pas encore d'agenda.}}
   first_login:
@@ -232,7 +240,21 @@ BROKEN = [
     ("exec: worker, argv", "»exec: w, argv", "there is no service w"),
     ("  probes:\n", "  at_work: [{»exec: w, argv: [x]}]\n  probes:\n", "there is no service w"),
     ("  probes:\n", "  at_work: [{»websocket: 'ws://{PROT}'}]\n  probes:\n", "there is no setting PROT"),
-    ("image: APP_IMAGE", "»image: AP_IMAGE", "there is no image variable AP_IMAGE"),
+    ("      APP_IMAGE:\n", "      »AP_IMAGE:\n", "there is no image variable AP_IMAGE"),
+    ("        notes:", "        same_tag: [»AP_IMAGE]\n        notes:", "there is no image variable AP_IMAGE"),
+    ("        notes:", "        same_tag: [»APP_IMAGE]\n        notes:", "APP_IMAGE would follow two rules"),
+    ("'^(?P<major>\\d+)$$'", "'^v(?P<major>\\d+)$$'", "the shipped tag 1 of APP_IMAGE is no version"),
+    ("'^(?P<major>\\d+)$$'", "'^(?P<big>\\d+)$$'", "called major, minor or patch"),
+    ("'^(?P<major>\\d+)$$'", "'^(?P<major>\\d+)(-x)?$$'", "every group in its tags has a name"),
+    ("'^(?P<major>\\d+)$$'", "'^(?P<patch>\\d+)$$'\n        majors: any", "majors belong to tags that name a major"),
+    ("'^(?P<major>\\d+)$$'", "»'('", "not a regular expression"),
+    ("https://app.example/{VERSION}", "https://app.example/{MAJOR}", "fills the hole {MAJOR}"),
+    ('"https://app.example/{VERSION}"', '»"http://app.example/"', "notes cannot be"),
+    ('{json: {version: "{VERSION}"}}', '{json: {version: "1"}}', "does not say which version is there"),
+    ('"http://127.0.0.1:{PORT}/version"', '»"http://127.0.0.1:{PROT}/version"', "there is no setting PROT"),
+    ("busy: {exec: app", "busy: {»exec: ap", "there is no service ap"),
+    ("stop_first: [worker]", "stop_first: [»wroker]", "there is no service wroker"),
+    ("[{exec: app, argv: [mend]}]", "[{exec: app, argv: [mend], »or_say: {en: x, fr: x}}]", "must not go on"),
     ('default: "8080"', '»default: "0"', "the default of PORT is not of kind port"),
     ('default: "8080"', '»default: ""', "the default of PORT is not of kind port"),
     ("default: Our house", "»default: 'Our {DOOR_DOMAIN}'", "fills the hole {DOOR_DOMAIN} in the default of TITLE"),
@@ -336,7 +358,8 @@ async def test_a_sound_stack_is_read(tmp_path: Path) -> None:
     assert found.services == {"app": "${APP_IMAGE:-app:1}", "worker": "${APP_IMAGE:-app:1}"}
     assert found.image_defaults == {"APP_IMAGE": "app:1"}
     assert found.folder == tmp_path / "app"
-    assert found.manifest.update is not None and found.manifest.update.tags == r"^\d+$"
+    updates = found.manifest.updates
+    assert updates is not None and updates.images["APP_IMAGE"].tags == r"^(?P<major>\d+)$"
 
 
 async def test_a_sound_door_is_read(tmp_path: Path) -> None:

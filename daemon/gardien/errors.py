@@ -89,6 +89,12 @@ class NotHealthy(GardienError):
     code = "not-healthy"
 
 
+class UpdateFailed(GardienError):
+    """A new version did not do its work, and was taken back."""
+
+    code = "update-failed"
+
+
 class CommandFailed(GardienError):
     """A command ended with a code that nobody expected."""
 
@@ -97,6 +103,22 @@ class CommandFailed(GardienError):
 
 class NoMemory(CommandFailed):
     """This machine's memory ran out, and the command was ended for it."""
+
+
+class RegistryFailed(GardienError):
+    """An image registry does not answer, or not as one does."""
+
+    code = "registry-failed"
+
+
+class RegistryBusy(RegistryFailed):
+    """An image registry wants to be left alone for `seconds`."""
+
+    code = "registry-busy"
+
+    def __init__(self, says: str, remedy: str = "", *, seconds: float, detail: str = "", **values: Value) -> None:
+        super().__init__(says, remedy, detail=detail, **values)
+        self.seconds = seconds
 
 
 class TargetUnreachable(GardienError):

@@ -178,6 +178,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]*\Z": N_("Write a file name of small letters, digits and . _ -"),
     r"^[a-z0-9][a-z0-9_-]*:[1-9][0-9]{0,4}\Z": N_("Write a service and its port, such as app:80."),
     r"^/[A-Za-z0-9._~/-]*\Z": N_("Write a path that begins with /, of letters, digits and . _ ~ / -"),
+    r"^https://[^\s\"<>]+\Z": N_("Write an address that begins with https://."),
     r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z": N_("Write the end of a host name in small letters, such as storage.example."),
     r"^\d+:\d+\Z": N_("Write two numbers, user:group, such as 33:33."),
     r"^0[0-7]{3}\Z": N_('Write four octal digits in quotes, such as "0755".'),
@@ -215,6 +216,13 @@ OWN: Mapping[str, str] = {
         "{key}: choices belong to the kind choice, and to no other"
     ),
     "a stack that is paused must say how it is resumed": N_("{key} has a pause and must say how to resume"),
+    "tags needs groups that are called major, minor or patch, and no others": N_(
+        "{key}: its tags needs groups that are called major, minor or patch, and no others"
+    ),
+    "every group in tags has a name; one that needs none is written (?:…)": N_(
+        "{key}: every group in its tags has a name; one that needs none is written (?:…)"
+    ),
+    "majors belong to tags that name a major": N_("{key}: majors belong to tags that name a major"),
     "a lone $ is read by Compose as a variable: write $$ for a dollar": N_(
         "{key} has a lone $, which Compose reads as a variable: write $$ for a dollar"
     ),

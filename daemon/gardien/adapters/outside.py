@@ -10,6 +10,11 @@ from gardien.model.settings import Settings
 PATIENCE = 20.0  # seconds
 
 
+def proxy_to(settings: Settings, host: str | None) -> str | None:
+    """The proxy that leads to this host; None: none does."""
+    return None if host in settings.around_proxy else settings.proxy
+
+
 async def post(
     settings: Settings, url: str, data: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> int:
@@ -17,7 +22,7 @@ async def post(
 
     Raises OSError where nobody answers as HTTP does.
     """
-    proxy = None if urlsplit(url).hostname in settings.around_proxy else settings.proxy
+    proxy = proxy_to(settings, urlsplit(url).hostname)
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session,

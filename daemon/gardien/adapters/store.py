@@ -11,6 +11,7 @@ from gardien.adapters.database import Connection, Database, Row
 from gardien.adapters.store_letters import StoredLetters, as_alert
 from gardien.adapters.store_proofs import StoredProofs
 from gardien.adapters.store_readings import StoredReadings
+from gardien.adapters.store_releases import StoredReleases
 from gardien.errors import NotFound
 from gardien.model.health import Alert, Disk, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
@@ -53,7 +54,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
-class SqliteStore(StoredProofs, StoredLetters, StoredReadings):
+class SqliteStore(StoredProofs, StoredLetters, StoredReadings, StoredReleases):
     """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
     def __init__(self, database: Database) -> None:

@@ -44,6 +44,7 @@ Pattern = Annotated[str, AfterValidator(_undollar), AfterValidator(_pattern)]
 Argv = Annotated[tuple[Dollared, ...], Field(min_length=1)]
 Upstream = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*:[1-9][0-9]{0,4}\Z")]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*\Z", max_length=200)]
+Notes = Annotated[str, StringConstraints(pattern=r"^https://[^\s\"<>]+\Z", max_length=300)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
 
 
@@ -296,12 +297,44 @@ class RestoreRecipe(Closed):
     file_back: dict[InStack, tuple[Action, ...]] = {}
 
 
-class UpdateRules(Closed):
-    """Which versions may follow the present one."""
+class ImageRule(Closed):
+    """Which tags of an image's repository are versions of it, and which of them may follow the present one.
 
-    image: Variable
+    `tags`: a pattern for whole tags, whose groups `major`, `minor` and `patch` (any of them) hold the numbers.
+    `majors`: how a step to another major goes: `none` at all, `one-at-a-time` from each whole number to the next, or
+    straight to `any`. `same_tag`: images that change together with this one. `rebuilt`: those who make it put other
+    contents under the same tag as a habit. In `notes` and `version` `{VERSION}` is the one led to.
+    """
+
     tags: Pattern
-    majors: Literal["one-at-a-time", "any", "none"] = "none"
+    majors: Literal["none", "one-at-a-time", "any"] = "none"
+    same_tag: tuple[Variable, ...] = ()
+    rebuilt: bool = False
+    notes: Notes | None = None
+    version: Probe | None = None  # the application itself, at that version: `{VERSION}` in `json` or `body`
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        pattern = re.compile(self.tags)
+        if not pattern.groupindex or not pattern.groupindex.keys() <= {"major", "minor", "patch"}:
+            raise ValueError("tags needs groups that are called major, minor or patch, and no others")
+        if pattern.groups != len(pattern.groupindex):
+            raise ValueError("every group in tags has a name; one that needs none is written (?:…)")
+        if self.majors != "none" and "major" not in pattern.groupindex:
+            raise ValueError("majors belong to tags that name a major")
+        return self
+
+
+class UpdateRules(Closed):
+    """Which versions may follow the present ones, and what is to be done around such a step.
+
+    By image variable; each changes by itself, in this order. `busy`: one that is answered as expected says that people
+    are at something that an update would end. `patience`: for how long it may be at work until it is well again.
+    """
+
+    images: Annotated[dict[Variable, ImageRule], Field(min_length=1)]
+    busy: Probe | None = None
+    patience: Seconds | None = None
     stop_first: tuple[Service, ...] = ()
     after: tuple[Action, ...] = ()
 
@@ -344,7 +377,7 @@ class Manifest(Closed):
     at_work: tuple[Probe, ...] = ()  # one that is answered as expected: it upgrades itself, and must not be restarted
     backup: BackupRecipe
     restore: RestoreRecipe = RestoreRecipe()
-    update: UpdateRules | None = None
+    updates: UpdateRules | None = None
     setup: tuple[Action, ...] = ()  # once, when a new stack answers for the first time
     first_login: dict[Variable, Told] = {}
     with_: Annotated[dict[Name, Join], Field(alias="with")] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from gardien.words import Words
 
@@ -75,7 +75,7 @@ class Change:
     images: Mapping[str, str]  # image variable -> "name:tag@sha256:…", never without its digest
     former: Mapping[str, str]  # the same variables -> what runs now, as it is written
     tag: str
-    digest: str  # of the image behind `key`
+    digest: str  # of the image; of several that go together, what names them all
     text: str  # the version it leads to: "34.0.4"
     former_text: str  # and the one it comes from
     jump: Jump
@@ -110,17 +110,44 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How it went when registries were asked about one stack."""
+
+    first: datetime  # when we first tried
+    tried: datetime  # and last
+    done: datetime | None = None  # when all of them last answered
+    trouble: Words | None = None  # why not all of them did the last time
+
+    def as_json(self) -> dict[str, Any]:
+        """For the store; `from_json` is the way back."""
+        return {
+            "first": self.first.isoformat(),
+            "tried": self.tried.isoformat(),
+            "done": self.done.isoformat() if self.done else None,
+            "trouble": self.trouble.as_json() if self.trouble else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Asked":
+        """What `as_json` wrote."""
+        return cls(
+            first=datetime.fromisoformat(data["first"]),
+            tried=datetime.fromisoformat(data["tried"]),
+            done=datetime.fromisoformat(data["done"]) if data["done"] else None,
+            trouble=Words.from_json(data["trouble"]) if data["trouble"] else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """What is known of the updates of one stack."""
 
     stack: str
-    asked: datetime | None = None  # when all of its registries last answered; None: never yet
-    trouble: Words | None = None  # why the last question was in vain
+    asked: Asked | None = None  # None: its registries were never asked
     changes: tuple[Change, ...] = ()  # in the manifest's order: the next step of each image, skipped ones too
     beyond: tuple[Beyond, ...] = ()
     moved: tuple[Moved, ...] = ()
-    followed: bool = True  # False: its manifest names no rule, or what runs does not fit it
-    why: Words | None = None  # of one that is not followed, or only in part
+    unfollowed: Mapping[str, Words] = field(default_factory=dict)  # image variable -> why nothing is known of it
 
     @property
     def offered(self) -> tuple[Change, ...]:

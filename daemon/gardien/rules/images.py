@@ -1,8 +1,40 @@
-"""Where an image really comes from."""
+"""What the name of an image says, and where the image really comes from."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 _HUB = "docker.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An image's name, taken apart. `tag` and `digest` may be ""."""
+
+    written: str  # as it was written, without tag and digest
+    registry: str  # "docker.io", "ghcr.io", "127.0.0.1:5000"
+    name: str  # there: "library/nextcloud"
+    tag: str
+    digest: str  # "sha256:…"
+
+    @property
+    def repository(self) -> str:
+        """Registry and name, by which two ways to write it are one."""
+        return f"{self.registry}/{self.name}"
+
+    def __str__(self) -> str:
+        return self.written + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def pinned(self, tag: str, digest: str) -> str:
+        """The same image at this tag, and nothing but this content."""
+        return f"{self.written}:{tag}@{digest}"
+
+
+def taken_apart(image: str) -> Parts:
+    """`nextcloud:34.0.3@sha256:…` in its parts."""
+    rest, _, digest = image.partition("@")
+    cut = rest.find(":", rest.rfind("/") + 1)
+    written, tag = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
+    return Parts(written, *_parts(written), tag, digest)
 
 
 def mirrored(image: str, mirrors: Mapping[str, str]) -> str:

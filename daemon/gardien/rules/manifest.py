@@ -6,11 +6,21 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from gardien.model.fault import Fault, Key, nearest
-from gardien.model.manifest import Action, FromAddresses, FromCores, FromMemory, FromMode, Manifest, Probe
-from gardien.rules import composefile
+from gardien.model.manifest import (
+    Action,
+    FromAddresses,
+    FromCores,
+    FromMemory,
+    FromMode,
+    ImageRule,
+    Manifest,
+    Probe,
+)
+from gardien.rules import composefile, releases
 from gardien.rules.composefile import Data, Mount, fault
 from gardien.rules.entries import BELOW
 from gardien.rules.given import NO_DOOR
+from gardien.rules.images import taken_apart
 from gardien.rules.kinds import fits, suits
 from gardien.words import N_, Words
 
@@ -49,6 +59,7 @@ def faults_of(data: Data, manifest: Manifest, files: Collection[str] = ()) -> li
         *_used(data, manifest),
         *_holes(manifest),
         *_mentioned(data, manifest),
+        *_updates(data, manifest),
         *_routes(data, manifest),
         *_door(manifest, mounts),
         *_joins(manifest),
@@ -199,6 +210,11 @@ def _probes(manifest: Manifest) -> Iterator[tuple[tuple[Key, ...], Probe]]:
     """Every question to the application, and where it stands."""
     yield from ((("probes", name), probe) for name, probe in manifest.probes.items())
     yield from ((("at_work", index), probe) for index, probe in enumerate(manifest.at_work))
+    if (updates := manifest.updates) is not None:
+        rules = updates.images.items()
+        yield from ((("updates", "images", name, "version"), rule.version) for name, rule in rules if rule.version)
+        if updates.busy is not None:
+            yield ("updates", "busy"), updates.busy
 
 
 def _holes(manifest: Manifest) -> Iterator[Fault]:
@@ -214,8 +230,7 @@ def _holes(manifest: Manifest) -> Iterator[Fault]:
 def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
     """Services, dumps, probes and images that the manifest speaks of are there."""
     there = composefile.services(data)
-    images = composefile.image_defaults(data)
-    backup, restore, update = manifest.backup, manifest.restore, manifest.update
+    backup, restore, updates = manifest.backup, manifest.restore, manifest.updates
     spoken: list[tuple[tuple[Key, ...], str]] = []
     spoken += [((*at, "exec"), probe.exec_) for at, probe in _probes(manifest) if probe.exec_]
     spoken += [(("backup", "dumps", name, "exec"), dump.exec_) for name, dump in backup.dumps.items()]
@@ -231,12 +246,9 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
         (("setup",), manifest.setup),
         *((("restore", "file_back", where), done) for where, done in restore.file_back.items()),
     ]
-    if update is not None:
-        actions.append((("update", "after"), update.after))
-        spoken += [(("update", "stop_first", index), service) for index, service in enumerate(update.stop_first)]
-        if update.image not in images:
-            says = Words.of(N_("there is no image variable {name}"), name=update.image)
-            yield Fault(("x-gardien", "update", "image"), says, nearest(update.image, images))
+    if updates is not None:
+        actions.append((("updates", "after"), updates.after))
+        spoken += [(("updates", "stop_first", index), service) for index, service in enumerate(updates.stop_first)]
     for at, several in actions:
         for index, action in enumerate(several):
             spoken += [((*at, index, "exec"), action.exec_)] if action.exec_ else []
@@ -253,6 +265,49 @@ def _mentioned(data: Data, manifest: Manifest) -> Iterator[Fault]:
         if service not in there:
             says = Words.of(N_("there is no service {name}"), name=service)
             yield Fault(("x-gardien", *at), says, nearest(service, there))
+
+
+def _updates(data: Data, manifest: Manifest) -> Iterator[Fault]:
+    """Each image that can be updated is there, follows one rule, and is shipped in a version that its rule knows."""
+    if manifest.updates is None:
+        return
+    images = composefile.image_defaults(data)
+    taken = set(manifest.updates.images)
+    for name, rule in manifest.updates.images.items():
+        at: tuple[Key, ...] = ("x-gardien", "updates", "images", name)
+        together = [((*at, "same_tag", index), each) for index, each in enumerate(rule.same_tag)]
+        for where, each in ((at, name), *together):
+            if each not in images:
+                says = Words.of(N_("there is no image variable {name}"), name=each)
+                yield Fault(where, says, nearest(each, images))
+            elif releases.read(rule, tag := taken_apart(images[each]).tag) is None:
+                yield fault(
+                    where,
+                    N_("the shipped tag {tag} of {name} is no version by its own rule"),
+                    N_("Write the pattern under tags so that it knows this one."),
+                    tag=tag or "latest",
+                    name=each,
+                )
+        for where, each in together:
+            if each in taken:
+                yield fault(where, N_("{name} would follow two rules"), N_("Take one of the two out."), name=each)
+            taken.add(each)
+        yield from _of_version(at, rule)
+
+
+def _of_version(at: tuple[Key, ...], rule: ImageRule) -> Iterator[Fault]:
+    """The version led to is asked for where it is said to be, and nothing else is filled into an address of notes."""
+    if (hole := _HOLE.search((rule.notes or "").replace(releases.VERSION, ""))) is not None:
+        says = Words.of(N_("nobody fills the hole {hole} in an address of release notes"), hole=hole[0])
+        yield Fault((*at, "notes"), says, Words.of(N_("Only {{VERSION}} may stand there.")))
+    if rule.version is not None:
+        expect = rule.version.expect
+        if not any(releases.VERSION in str(each) for each in (*expect.json_.values(), expect.body)):
+            yield fault(
+                (*at, "version"),
+                N_("the answer to this does not say which version is there"),
+                N_("Write {{VERSION}} into what is expected, under json or body."),
+            )
 
 
 def _routes(data: Data, manifest: Manifest) -> Iterator[Fault]:
@@ -350,13 +405,13 @@ def _joins(manifest: Manifest) -> Iterator[Fault]:
 
 def _fallible(manifest: Manifest) -> Iterator[Fault]:
     """An action that may fail has somebody to tell: not so in a backup, a restore or an update."""
-    update = manifest.update.after if manifest.update else ()
+    after_update = manifest.updates.after if manifest.updates else ()
     for at, actions in (
         (("backup", "pause"), manifest.backup.pause),
         (("backup", "resume"), manifest.backup.resume),
         (("restore", "after"), manifest.restore.after),
         (("restore", "older"), manifest.restore.older),
-        (("update", "after"), update),
+        (("updates", "after"), after_update),
     ):
         for index, action in enumerate(actions):
             if action.or_say is not None:

@@ -21,13 +21,14 @@ from gardien.services.ports_keys import Keys
 from gardien.services.ports_letters import Mailer, Outbox, Pinger
 from gardien.services.ports_proofs import Proofs
 from gardien.services.ports_readings import Record, Sensors
+from gardien.services.ports_registry import Findings, Registries
 from gardien.words import Words
 
 Clock = Callable[[], datetime]  # aware, UTC
 OnProgress = Callable[[Progress], None]
 
 
-class Store(Proofs, Outbox, Record, Protocol):
+class Store(Proofs, Outbox, Record, Findings, Protocol):
     """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`).
 
     Every method raises MemoryFailed where that cannot be.
@@ -425,3 +426,4 @@ class World:
     second_way: Mailer
     pinger: Pinger
     sensors: Sensors
+    registries: Registries
