@@ -362,6 +362,12 @@ async def test_a_sound_stack_is_read(tmp_path: Path) -> None:
     assert updates is not None and updates.images["APP_IMAGE"].tags == r"^(?P<major>\d+)$"
 
 
+async def test_how_a_former_release_said_it_is_passed_over(tmp_path: Path) -> None:
+    """Backups hold the Compose file of their day."""
+    before = SOUND.replace("  updates:\n", "  update: {image: APP_IMAGE, tags: '^\\d+$$', majors: none}\n  updates:\n")
+    assert (await recipe(tmp_path, before)).manifest == (await recipe(tmp_path)).manifest
+
+
 async def test_a_sound_door_is_read(tmp_path: Path) -> None:
     door = (await recipe(tmp_path, DOOR)).manifest.door
     assert door is not None and door.domain == "DOOR_DOMAIN"

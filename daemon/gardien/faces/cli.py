@@ -16,6 +16,7 @@ from gardien.faces.cli_report import report
 from gardien.faces.cli_snapshot import part_back, snapshot
 from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
+from gardien.faces.cli_updates import update
 from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
 from gardien.words import N_
 
@@ -109,6 +110,7 @@ def restore(
     session.finish(session.start("restores", **what, dry_run=dry_run, no_wait=no_wait))
 
 
+main.add_command(update)
 main.add_command(drill)
 
 main.add_command(kit)

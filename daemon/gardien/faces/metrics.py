@@ -16,6 +16,7 @@ from gardien.faces import metrics_machine, present
 from gardien.model.health import Health, Severity
 from gardien.model.letter import Letter, Way
 from gardien.model.overview import Overview
+from gardien.model.release import Jump
 from gardien.services.house import House
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class _Overview(Collector):
         ):
             yield gauge(name, says, ["path"], values)
         yield from metrics_machine.families(seen)
+        yield from self._updates()
         yield from self._jobs()
         yield gauge(
             "gardien_alerts_open",
@@ -124,6 +126,25 @@ class _Overview(Collector):
             ),
         ):
             yield gauge(f"gardien_drill_{name}", says, ["stack"], [([stack], value) for stack, value in values])
+
+    def _updates(self) -> Iterator[Metric]:
+        stacks = self._overview.stacks
+        yield gauge(
+            "gardien_updates_waiting",
+            "Newer versions that wait for their time, or for somebody to say yes.",
+            ["stack", "jump"],
+            [
+                ([stack.name, jump], sum(each.jump == jump for each in stack.news.offered))
+                for stack in stacks
+                for jump in get_args(Jump)
+            ],
+        )
+        yield gauge(
+            "gardien_updates_asked_timestamp_seconds",
+            "When all registries of a stack last said what they have.",
+            ["stack"],
+            [([s.name], s.news.asked.done.timestamp()) for s in stacks if s.news.asked and s.news.asked.done],
+        )
 
     def _targets(self) -> Iterator[Metric]:
         cares = [(target.name, target.care) for target in self._overview.targets]

@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from gardien.faces import history, present, rescued
+from gardien.faces import history, present, rescued, wire_updates
 from gardien.services.backup import shrunk
 from gardien.words import Words
 
@@ -134,6 +134,7 @@ class Screen:
             say_needs=partial(present.needs, language=language),
             ANSWER=present.ANSWER,
             HEALTH=present.HEALTH,
+            JUMP=wire_updates.JUMP,
             SEVERITY=present.SEVERITY,
             JOB_STATE=present.JOB_STATE,
             STEP_STATE=present.STEP_STATE,

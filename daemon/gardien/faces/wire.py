@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from gardien.errors import GardienError
-from gardien.faces import history, present, rescued, wire_kit, wire_proofs
+from gardien.faces import history, present, rescued, wire_kit, wire_proofs, wire_updates
 from gardien.model.fault import Faults
 from gardien.model.health import Alert, Disk, StackHealth
 from gardien.model.job import Job, Progress
@@ -45,6 +45,8 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "disk-missing": 503,
         "target-unreachable": 503,
         "mail-failed": 503,
+        "registry-failed": 503,
+        "registry-busy": 503,
         "memory-failed": 503,
         "target-refuses": 503,
         "no-space": 507,
@@ -261,6 +263,7 @@ def stack_view(view: StackView, language: str) -> Data:
         "drift": [present.say(each, language) for each in view.drift],
         "trials": wire_proofs.trials(view.trials, language),
         "rescue": rescued.as_json(view, language),
+        "updates": [wire_updates.change(each, language) for each in view.news.offered],
         "health": health(view.health, language),
         "newest_good": snapshot(view.newest_good, language) if view.newest_good else None,
         "newest": snapshot(view.newest, language) if view.newest else None,

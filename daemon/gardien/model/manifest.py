@@ -5,7 +5,7 @@ given value, and is allowed in addresses, probes, defaults of domains, and comma
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -381,3 +381,9 @@ class Manifest(Closed):
     setup: tuple[Action, ...] = ()  # once, when a new stack answers for the first time
     first_login: dict[Variable, Told] = {}
     with_: Annotated[dict[Name, Join], Field(alias="with")] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, data: Any) -> Any:
+        """`update` was another way to say `updates`, before anything followed it: backups still hold it."""
+        return {key: value for key, value in data.items() if key != "update"} if isinstance(data, dict) else data

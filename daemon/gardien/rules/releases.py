@@ -163,10 +163,9 @@ def changes(
     way = ways(rule, present, there)
     found = [_change(stack, key, rule, images, present, step, way.towards, known) for step in way.steps]
     steps = [each for each in found if each is not None]
-    if not any(each.said is None for each in steps):
-        again = _change(stack, key, rule, images, present, present, None, known)
-        if again is not None and moved(key, rule, images, known):
-            steps.insert(0, again)
+    again = _change(stack, key, rule, images, present, present, None, known)
+    if again is not None and moved(key, rule, images, known):
+        steps.insert(0, again)
     beyond = None
     if way.beyond is not None and way.why is not None:
         beyond = Beyond(key, way.beyond.text, way.why, notes(rule, way.beyond.text))

@@ -20,6 +20,7 @@ from gardien.services.drill import since as drills_since
 from gardien.services.kit import Kits
 from gardien.services.ports import World
 from gardien.services.readings import Readings
+from gardien.services.releases import Releases
 from gardien.services.rescue import rescue_of, restart_after
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
@@ -46,6 +47,7 @@ class Overviews:
         upkeep: Upkeep,
         kits: Kits,
         readings: Readings,
+        releases: Releases,
         witness: Witness,
     ) -> None:
         self._world = world
@@ -55,6 +57,7 @@ class Overviews:
         self._upkeep = upkeep
         self._kits = kits
         self._readings = readings
+        self._releases = releases
         self._witness = witness
 
     async def stacks(self) -> tuple[StackView, ...]:
@@ -85,6 +88,7 @@ class Overviews:
             drift=await self.drift(stack.name),
             trials=await self._trials(stack, now),
             rescue=rescue,
+            news=await self._releases.of(stack),
             next_try=restarts.next_try(rescue, restart_after(self._world, stack)),
         )
 

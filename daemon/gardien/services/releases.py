@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from gardien.errors import GardienError, NotFound, Refused, RegistryBusy, RegistryFailed
-from gardien.model.manifest import ImageRule
+from gardien.model.manifest import ImageRule, UpdateRules
 from gardien.model.release import Asked, Change, News, Sighting, Tags, Verdict
 from gardien.model.stack import Stack
 from gardien.rules import releases
@@ -77,7 +77,8 @@ class Releases:
 
     async def of(self, stack: Stack) -> News:
         """The same of a stack at hand."""
-        mark = (self._moves, dict(stack.images), self._world.settings.updates.cooling_days)
+        said = await self._world.store.verdicts(stack.name)  # by others, too
+        mark = (self._moves, dict(stack.images), tuple(said))
         held = self._news.get(stack.name)
         if held is None or held[0] != mark:
             self._news[stack.name] = held = (mark, await self._worked_out(stack))
@@ -131,6 +132,20 @@ class Releases:
         ripe = [each for each in (await self.news(name)).offered if each.ripe is not None and each.ripe <= now]
         return [each for each in ripe if each.key == ripe[0].key][-1] if ripe else None
 
+    async def rules(self, stack: Stack) -> UpdateRules:
+        """Of the recipe as it is shipped now: a newer gardien knows more than the one that added the stack.
+
+        Raises Refused if nothing is said.
+        """
+        rules = await self._rules(stack)
+        if rules is None:
+            raise Refused(
+                N_("nothing says how {stack} is updated"),
+                N_("Write `updates` under `x-gardien` in its Compose file, as docs/stacks.md shows."),
+                stack=stack.name,
+            )
+        return rules
+
     async def size(self, change: Change) -> int:
         """Bytes to be fetched for a step, at most. Raises NotFound if an image is not made for this machine."""
         every = {taken_apart(image) for image in change.images.values()}
@@ -142,7 +157,7 @@ class Releases:
         """Its owner does not want this one. Raises NotFound, Refused."""
         change = await self.next(name, key, version)
         now = self._world.clock()
-        await self._judge(Verdict(name, change.key, change.tag, change.digest, "skipped", now))
+        await self.judge(Verdict(name, change.key, change.tag, change.digest, "skipped", now))
         return change
 
     async def unskip(self, name: str, version: str | None = None, key: str | None = None) -> list[str]:
@@ -150,10 +165,11 @@ class Releases:
 
         Raises NotFound if there is no such version.
         """
-        rules = await self._rules(await self._stacks.get(name))
+        rules = await self.rules(await self._stacks.get(name))
         again = []
         for each in await self._world.store.verdicts(name):
-            release = releases.read(rules[each.variable], each.tag) if each.variable in rules else None
+            rule = rules.images.get(each.variable)
+            release = releases.read(rule, each.tag) if rule is not None else None
             text = release.text if release is not None else each.tag
             if each.said == "skipped" and key in (None, each.variable) and version in (None, each.tag, text):
                 await self._world.store.acquit(name, each.digest)
@@ -169,9 +185,10 @@ class Releases:
         """It did not work here: this very content is not offered any more."""
         now = self._world.clock()
         log.warning("%s %s is in quarantine: %s", change.stack, change.text, why)
-        await self._judge(Verdict(change.stack, change.key, change.tag, change.digest, "quarantined", now, why))
+        await self.judge(Verdict(change.stack, change.key, change.tag, change.digest, "quarantined", now, why))
 
-    async def _judge(self, verdict: Verdict) -> None:
+    async def judge(self, verdict: Verdict) -> None:
+        """Say so."""
         await self._world.store.judge(verdict)
         self._moved()
 
@@ -298,8 +315,11 @@ class Releases:
     async def _followed(self, stack: Stack) -> tuple[list[_Followed], dict[str, Words]]:
         """The images whose rules fit what runs; of the others, why not."""
         followed, unfollowed = [], {}
-        for key, rule in (await self._rules(stack)).items():
-            images = {name: taken_apart(stack.images[name]) for name in (key, *rule.same_tag)}
+        known, rules = stack.images, await self._rules(stack)
+        for key, rule in rules.images.items() if rules is not None else ():
+            if any(name not in known for name in (key, *rule.same_tag)):
+                continue  # what runs is older than the rule
+            images = {name: taken_apart(known[name]) for name in (key, *rule.same_tag)}
             why = _unfit(key, rule, images)
             if why is None:
                 followed.append(_Followed(key, rule, images))
@@ -307,17 +327,12 @@ class Releases:
                 unfollowed[key] = why
         return followed, unfollowed
 
-    async def _rules(self, stack: Stack) -> dict[str, ImageRule]:
-        """Those of the recipe as it is shipped now: a newer gardien knows more ways than the one that added it."""
-        recipe = stack.recipe
+    async def _rules(self, stack: Stack) -> UpdateRules | None:
         try:
             shipped = await self._stacks.recipe(stack.name)
         except GardienError:
-            shipped = recipe
-        updates = shipped.manifest.updates or recipe.manifest.updates
-        known = stack.images
-        rules = updates.images if updates is not None else {}
-        return {key: rule for key, rule in rules.items() if all(name in known for name in (key, *rule.same_tag))}
+            shipped = stack.recipe
+        return shipped.manifest.updates or stack.manifest.updates
 
 
 def note(name: str) -> str:

@@ -13,7 +13,7 @@ from gardien.model.health import Answer, Container, StackHealth
 from gardien.model.job import Job
 from gardien.model.rescue import Event
 from gardien.model.stack import Stack
-from gardien.rules import stack_alerts, verdict
+from gardien.rules import release_alerts, stack_alerts, verdict
 from gardien.rules.health import Seen, health_of
 from gardien.services import recipes
 from gardien.services.clock import HouseClock
@@ -300,7 +300,7 @@ class Watch:
             now=now,
             docker_answers=docker_answers,
             last_jobs=list(newest.values()),
-            house=[*house, *(stack_alerts.of_stacks(stacks, now) if docker_answers else ())],
+            house=[*house, *release_alerts.of_news(stacks, now), *(stack_alerts.of_stacks(stacks, now) if docker_answers else ())],
         )
         before = {alert.key: alert for alert in await store.alerts()}
         owed = self._readings.with_the_machine(owed, before.keys())

@@ -1,0 +1,95 @@
+"""`gardien update …`: what is new, what is made of it, and what is not wanted."""
+
+import click
+
+from gardien.errors import BadInput
+from gardien.faces.session import STACK, InOrder, Session, answers, starts_a_job
+from gardien.words import N_
+
+VERSION = click.argument("version", metavar="[VERSION]", required=False)
+IMAGE = click.option("--image", metavar="VARIABLE", help="Of this image, such as MARIADB_IMAGE.")
+
+
+@click.group(cls=InOrder)
+def update() -> None:
+    """New versions of applications: what there is, and what is done with it.
+
+    \b
+    What is new?                  gardien update list
+    What would be done?           gardien update plan nextcloud
+    Take the next step:           gardien update run nextcloud
+    Back again, data and all:     gardien update rollback nextcloud
+    """
+
+
+@update.command("list")
+@click.argument("stack", metavar="[STACK]", required=False)
+@click.option("--now", "at_once", is_flag=True, help="Ask the registries first; gardien does so once a day.")
+@answers
+def list_updates(session: Session, *, stack: str | None, at_once: bool) -> None:
+    """What is new: from where to where, how far that is, where one can read about it."""
+    from gardien.faces import terminal_updates  # noqa: PLC0415
+
+    which = {"stack": stack} if stack is not None else {}
+    daemon = session.daemon
+    found = daemon.post("updates", "look", **which) if at_once else daemon.get("updates", **which)
+    session.show(found["updates"], lambda terminal: terminal_updates.news(terminal, found["updates"]))
+
+
+@update.command()
+@STACK
+@VERSION
+@IMAGE
+@click.option("--undo", is_flag=True, help="Offer again what was skipped, all of it without a VERSION.")
+@answers
+def skip(session: Session, *, stack: str, version: str | None, image: str | None, undo: bool) -> None:
+    """Do not offer this version, or the one that is next; what comes after it is offered again."""
+    from gardien.faces import terminal_updates  # noqa: PLC0415
+
+    which = {"stack": stack, "version": version, "image": image}
+    told = session.daemon.post("updates", "skip", **which, undo=undo or None)
+    session.show(told, lambda terminal: terminal_updates.skipped(terminal, stack, told))
+
+
+@update.command()
+@STACK
+@VERSION
+@IMAGE
+@answers
+def plan(session: Session, *, stack: str, version: str | None, image: str | None) -> None:
+    """What an update would do, step by step, and what taking each back means. Nothing is changed."""
+    session.start("updates", "run", stack=stack, version=version, image=image, dry_run=True, no_wait=False)
+
+
+@update.command()
+@STACK
+@VERSION
+@IMAGE
+@starts_a_job
+@answers
+def run(  # noqa: PLR0913
+    session: Session, *, stack: str, version: str | None, image: str | None, dry_run: bool, no_wait: bool
+) -> None:
+    """Take the next step, or the one to VERSION: after a backup, watched, and taken back if it does not get well."""
+    session.finish(
+        session.start("updates", "run", stack=stack, version=version, image=image, dry_run=dry_run, no_wait=no_wait)
+    )
+
+
+@update.command()
+@STACK
+@click.option("--yes", is_flag=True, help="Do not ask whether this is meant.")
+@starts_a_job
+@answers
+def rollback(session: Session, *, stack: str, yes: bool, dry_run: bool, no_wait: bool) -> None:
+    """Back to the version and the data of before the last update. What was written since is kept aside for some days."""
+    if not dry_run and not yes:
+        if not session.listens:
+            raise BadInput(
+                N_("a restore replaces the present state of {stack}, and nobody is here to agree"),
+                N_("Add --yes if that is meant, or --dry-run to see what it would do."),
+                stack=stack,
+            )
+        session.terminal.plan(session.daemon.post("updates", "rollback", stack=stack, dry_run=True)["plan"])
+        session.agree()
+    session.finish(session.start("updates", "rollback", stack=stack, dry_run=dry_run, no_wait=no_wait))
