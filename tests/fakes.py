@@ -57,6 +57,7 @@ from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 from tests.fake_letters import FakeMailer, FakeOutbox, FakePinger
 from tests.fake_readings import FakeRecord, FakeSensors
+from tests.fake_releases import FakeFindings, FakeRegistries
 from tests.fakes_inside import FakeBeneath, FakeInside
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,12 +78,13 @@ class FakeClock:
 # -- memory
 
 
-class FakeStore(FakeOutbox, FakeRecord):
+class FakeStore(FakeOutbox, FakeRecord, FakeFindings):
     """The `Store`, kept in dictionaries."""
 
     def __init__(self) -> None:
         FakeOutbox.__init__(self)
         FakeRecord.__init__(self)
+        FakeFindings.__init__(self)
         self.fails: MemoryFailed | None = None  # what `note` raises
         self._jobs: dict[int, Job] = {}
         self._leases: dict[str, int] = {}
@@ -991,6 +993,13 @@ class FakeEngine:
         progress(Progress(100, 100))
         self._docker.images.add(image)
 
+    async def drop_image(self, image: str) -> bool:
+        self._docker.require()
+        if image not in self._docker.images or any(each.image == image for each in self._docker.containers.values()):
+            return False
+        self._docker.images.remove(image)
+        return True
+
     async def facts(self) -> EngineFacts:
         self._docker.require()
         return self._docker.facts
@@ -1203,6 +1212,7 @@ class FakeNeighbours:
     pinger: FakePinger
     second_way: FakeMailer
     sensors: FakeSensors
+    registries: FakeRegistries
 
 
 def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
@@ -1218,7 +1228,7 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
     store, compose, restic = FakeStore(), FakeCompose(docker), FakeRestic(settings, files, clock)
     probes = FakeProbes(docker, compose)
     mailer, pinger, second = FakeMailer(), FakePinger(), FakeMailer()
-    sensors = FakeSensors()
+    sensors, registries = FakeSensors(), FakeRegistries()
     world = World(
         settings=settings,
         clock=clock,
@@ -1239,7 +1249,21 @@ def neighbours(settings: Settings, recipes: Iterable[Recipe]) -> FakeNeighbours:
         second_way=second,
         pinger=pinger,
         sensors=sensors,
+        registries=registries,
     )
     return FakeNeighbours(
-        world, store, files, moments, restic, docker, host, probes, clock, mailer, pinger, second, sensors
+        world,
+        store,
+        files,
+        moments,
+        restic,
+        docker,
+        host,
+        probes,
+        clock,
+        mailer,
+        pinger,
+        second,
+        sensors,
+        registries,
     )

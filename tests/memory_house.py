@@ -131,11 +131,12 @@ async def memory_house(
     targets: Targets | None = None,
     zone: str = "Europe/Berlin",
     begin: datetime = BEGIN,
+    text: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Home]:
     """`targets`: what their settings say, each a folder; by default `near`, and `far` that is a copy of it.
 
-    Nothing is written to the disk but the stack's own Compose file.
+    `text`: another Compose file for the stack. Nothing but that is written to the disk.
     """
     patch.setattr("gardien.services.watch.SETTLE_EVERY", 0.0)
     patch.setenv("TZ", zone)
@@ -148,7 +149,7 @@ async def memory_house(
     )
     folder = root / "owner" / "stacks" / STACK
     folder.mkdir(parents=True)
-    (folder / "compose.yaml").write_text(compose_file())
+    (folder / "compose.yaml").write_text(text or compose_file())
     recipe = await FileShelf(shipped("compose"), root / "owner", LocalFiles()).recipe(STACK)
     fakes = neighbours(made, [recipe])
     fakes.clock.now = begin

@@ -26,6 +26,7 @@ from gardien.adapters.mailer import SmtpMailer
 from gardien.adapters.notify import Systemd
 from gardien.adapters.pinger import HttpPinger
 from gardien.adapters.probes import RealProbes
+from gardien.adapters.registry import HttpRegistries
 from gardien.adapters.restic import ResticCli
 from gardien.adapters.second_way import SecondWay
 from gardien.adapters.sensors import LinuxSensors
@@ -57,6 +58,7 @@ from gardien.services.ports import World
 from gardien.services.put_back import PutBacks
 from gardien.services.readings import Readings
 from gardien.services.recover import Recover
+from gardien.services.releases import Releases
 from gardien.services.reports import Reports
 from gardien.services.rescue import Rescues
 from gardien.services.restore import Restores
@@ -64,6 +66,7 @@ from gardien.services.runner import Moment, OnPoint, Runner
 from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
+from gardien.services.update import Updates
 from gardien.services.upkeep import Upkeep
 from gardien.services.watch import BEGUN_ANEW, Watch
 from gardien.services.witness import Witness
@@ -117,6 +120,7 @@ async def neighbours(
             second_way=SecondWay(settings),
             pinger=HttpPinger(settings),
             sensors=LinuxSensors(),
+            registries=HttpRegistries(settings),
             beneath=FilesBeneath(settings.folders.run / "children"),
             listings=SqliteListings(settings.folders.state / "listings"),
         )
@@ -141,11 +145,13 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
     drills = Drills(world, runner, stacks, targets)
     kits = Kits(world, runner, targets)
     readings = Readings(world, stacks)
+    releases = Releases(world, stacks, feed)
     writer = LetterWriter(world.settings.language, world.settings.name)
     witness = Witness(world, writer)
-    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits, readings, witness)
+    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits, readings, releases, witness)
     restores = Restores(world, runner, stacks, targets, backups, door)
     rescues = Rescues(world, runner, stacks, door)
+    updates = Updates(world, runner, stacks, backups, restores, door, releases, local_zone())
     return House(
         alerts=Alerts(world, feed),
         settings=world.settings,
@@ -169,9 +175,11 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
         people=People(world.store, world.clock),
         drills=drills,
         beacon=Beacon(world),
-        calendar=Calendar(world, agenda, backups, upkeep, drills, kits, feed),
+        calendar=Calendar(world, agenda, backups, upkeep, drills, kits, updates, feed),
         letters=Letters(world, overviews, writer, local_zone()),
         readings=readings,
+        releases=releases,
+        updates=updates,
         witness=witness,
         feed=feed,
     )
@@ -243,6 +251,7 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
                 asyncio.create_task(house.beacon.run(), name="beacon"),
                 asyncio.create_task(house.letters.run(), name="letters"),
                 asyncio.create_task(house.readings.run(), name="readings"),
+                asyncio.create_task(house.releases.run(), name="releases"),
                 asyncio.create_task(house.witness.run(), name="witness"),
                 asyncio.create_task(house.calendar.run(), name="calendar"),
             ]

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -128,6 +129,22 @@ class DockerEngine:
             await over
         finally:
             over.cancel()
+
+    async def drop_image(self, image: str) -> bool:
+        """Delete it, as far as nothing else is made of it. False: it is not here, or a container was made from it."""
+
+        def drop(client: APIClient) -> bool:
+            try:
+                client.remove_image(image)
+            except docker.errors.ImageNotFound:
+                return False
+            except docker.errors.APIError as error:
+                if error.status_code == HTTPStatus.CONFLICT:
+                    return False
+                raise
+            return True
+
+        return await self._call(drop)
 
     async def facts(self) -> EngineFacts:
         """Where it keeps its files, and what the kernel lets it do."""

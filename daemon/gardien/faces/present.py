@@ -84,6 +84,7 @@ JOB_KIND: Mapping[Kind, str] = MappingProxyType(
         "rekey": N_("New recovery key for {target}"),
         "drill": N_("Trial restore of {stack}"),
         "revive": N_("Restarting {stack}, which is not well"),
+        "update": N_("Update of {stack}"),
     }
 )
 # The rest is done to stacks.
@@ -112,6 +113,7 @@ STAYS: Mapping[str, str] = MappingProxyType(
         "monthly": N_("the last of its month"),
         "yearly": N_("the last of its year"),
         "waiting": N_("not copied yet"),
+        "update": N_("what an update can go back to"),
         "incomplete": N_("does not count, and stays for some days so that one can see why"),
         "share": N_("goes another time: never more than half of them go at once"),
         "frozen": N_("nothing goes now"),

@@ -26,6 +26,7 @@ Kind = Literal[
     "drill",
     "put-back",
     "revive",
+    "update",
 ]
 
 # Who goes first when two jobs want the same stack or repository.
@@ -40,6 +41,7 @@ PRIORITY: Mapping[str, int] = {
     "mend": 1,
     "remove": 1,
     "revive": 2,
+    "update": 2,
     "backup": 3,
     "copy": 4,
     "forget": 5,
@@ -52,6 +54,9 @@ PRIORITY: Mapping[str, int] = {
 
 # What goes on later from where it was: nobody, and no backup, waits for its end.
 GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune", "drill", "revive"})
+
+# What our own shutdown leaves where it is, once it is past `onward`: taking it back would cost more than the next start.
+STAYS: frozenset[Kind] = frozenset({"update"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,15 @@ class Limits(Closed):
     healthy: Annotated[int, Field(ge=10)] = 1800
     keep_replaced_days: Annotated[int, Field(ge=1, le=365)] = 7
     restart_after: Annotated[int, Field(ge=0, le=86400)] = 180  # 0: what is down is not restarted
+    watch_update: Annotated[int, Field(ge=1, le=86400)] = 600
+
+
+class Updates(Closed):
+    """When new versions are made use of. By hand only, if not said otherwise."""
+
+    by_itself: bool = False  # patch releases; all else is by hand, always
+    window: Annotated[str, StringConstraints(max_length=60)] = "sunday 03:00-05:00"  # or `daily 03:00-05:00`
+    cooling_days: Annotated[int, Field(ge=0, le=365)] = 3  # for which a release must be known before it is made by itself
 
 
 class Watched(Closed):
@@ -220,6 +229,7 @@ class Settings(Closed):
     ping: Url | None = None  # of the Healthchecks protocol
     second_way: SecondWay | None = None
     limits: Limits = Limits()
+    updates: Updates = Updates()
     watch: Watched = Watched()
 
     @property

@@ -9,6 +9,7 @@ from gardien.model.manifest import Manifest, Variable
 from gardien.model.settings import Closed
 
 Wanted = Literal["running", "stopped"]
+Updating = Literal["by-hand", "by-itself"]
 
 
 class Chosen(Closed):
@@ -17,6 +18,7 @@ class Chosen(Closed):
     wanted: Wanted = "running"
     settings: dict[Variable, str] = {}
     images: dict[Variable, str] = {}
+    updates: Updating | None = None  # None: as `updates.by_itself` of the house says
 
 
 @dataclass(frozen=True, slots=True)

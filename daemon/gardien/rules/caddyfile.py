@@ -15,7 +15,7 @@ from gardien.model.manifest import Text
 from gardien.rules.kinds import fits
 from gardien.words import N_
 
-State = Literal["open", "starting", "stopped", "restoring"]
+State = Literal["open", "starting", "stopped", "restoring", "updating"]
 
 _UPSTREAM = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?:([1-9][0-9]{0,4})", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}", re.ASCII)
@@ -351,6 +351,13 @@ _PAGES = (
             "Ses données reviennent d’une sauvegarde. Cette page réessaie d’elle-même.",
         ),
         (f"{_EN} is being brought back", "Its data comes back from a backup. This page looks again by itself."),
+    ),
+    _page(
+        "updating",
+        503,
+        30,
+        (f"{_FR} est en cours de mise à jour", "Cela dure quelques minutes. Cette page réessaie d’elle-même."),
+        (f"{_EN} is being updated", "That takes some minutes. This page looks again by itself."),
     ),
     _page(
         "nothing",

@@ -33,6 +33,8 @@ def _judge(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) 
         return "paused", Words.of(N_("is being saved, and will be back in seconds"))
     if seen.job == "restore":
         return "paused", Words.of(N_("is being brought back from a backup"))
+    if seen.job == "update" and (unwell or not seen.answers):
+        return "paused", Words.of(N_("is being updated"))
     if stack.chosen.wanted == "stopped":
         return "stopped", Words.of(N_("is stopped, as you wished"))
     if not any(container.state == "running" for container in seen.containers):

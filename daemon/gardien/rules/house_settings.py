@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from gardien.model.fault import Fault, Key, nearest
 from gardien.model.settings import HOST, LocalTarget, RestTarget, S3Target, Settings, SftpTarget, Target
-from gardien.rules import drill, schedule
+from gardien.rules import drill, schedule, windows
 from gardien.rules.images import is_registry
 from gardien.rules.kinds import fits, misfit
 from gardien.rules.reach import address_of, forbidden, host_of
@@ -183,6 +183,15 @@ def _times(settings: Settings) -> Iterator[Fault]:
                 N_("Write `daily at 02:30`, `hourly`, `every 6 hours`, `weekly on sunday at 03:00`, or a cron line."),
                 words=words or "",
             )
+    try:
+        windows.parts(settings.updates.window)
+    except ValueError:
+        yield _fault(
+            ("updates", "window"),
+            N_("“{words}” is not a window that gardien knows"),
+            N_("Write `sunday 03:00-05:00`, or `daily 03:00-05:00`."),
+            words=settings.updates.window,
+        )
 
 
 def _targets(settings: Settings) -> Iterator[Fault]:

@@ -32,6 +32,11 @@ def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
     )
 
 
+def backup_steps(stack: Stack, target: str) -> tuple[Step, ...]:
+    """The steps of a backup in two passes, for plans that hold one; those that need no pause have nothing to do in it."""
+    return (*_two_passes(stack, target), *_backed_up())
+
+
 def _two_passes(stack: Stack, target: str) -> tuple[Step, ...]:
     undo = Words.of(N_("Delete the databases that were written out"))
     live = _save("live", Words.of(N_("Save the files while people go on working")), stack, target, undo)

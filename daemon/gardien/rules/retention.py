@@ -47,10 +47,12 @@ def rule(
     zone: ZoneInfo,
     *,
     waiting: Set[str] = frozenset(),
+    before_updates: Set[str] = frozenset(),
 ) -> Ruling:
     """Judge the backups of one stack at one target, good ones and others.
 
-    `waiting`: those that were not copied yet to where they are to be copied; they stay until then.
+    `waiting`: those that were not copied yet to where they are to be copied; they stay until then. `before_updates`:
+    those to which an update may still have to go back.
     """
     newest_first = sorted(snapshots, key=lambda each: (each.taken, each.id), reverse=True)
     good = [each for each in newest_first if each.good]
@@ -58,6 +60,8 @@ def rule(
     for each in good:
         if each.id in waiting:
             reasons[each.id] = (*reasons.get(each.id, ()), "waiting")
+        if each.id in before_updates:
+            reasons[each.id] = (*reasons.get(each.id, ()), "update")
     if frozen := _frozen(newest_first, good, clock):
         return Ruling((), reasons, frozen)
     proposed = [each for each in reversed(good) if each.id not in reasons]

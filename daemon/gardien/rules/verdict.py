@@ -76,15 +76,19 @@ def owed(
             job.remedy or Words.of(""),
         )
         for job in last_jobs
-        if _needs_a_word(job)
+        if _needs_a_word(job, now)
     ]
     return alerts
 
 
-def _needs_a_word(job: Job) -> bool:
+def _needs_a_word(job: Job, now: datetime) -> bool:
     """Whoever asked for a job was told when it failed; a nightly backup was asked for by nobody, and a job that could
-    not even be undone concerns everybody.
+    not even be undone concerns everybody, as does a version that did not work, for a while.
     """
+    if job.plan.kind == "update" and job.state == "failed":
+        asked = not job.plan.facts.get("by_itself") or job.code == "busy"
+        lately = job.ended is not None and now - job.ended < SAID_FOR
+        return lately and (job.code == "update-failed" or not asked)
     by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune", "proof", "rekey"}
     # What was refused, its owner knows; damage has an alert of its own, which stays until it is mended.
     return job.state == "stuck" or (by_itself and job.state == "failed" and job.code not in {"refused", "damaged"})

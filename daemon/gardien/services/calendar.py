@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from gardien.errors import GardienError
+from gardien.errors import DockerDown, GardienError
 from gardien.model.plan import Kind
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.backup import Backups
@@ -15,6 +15,7 @@ from gardien.services.drill import Drills
 from gardien.services.feed import Feed
 from gardien.services.kit import Kits
 from gardien.services.ports import World
+from gardien.services.update import Updates
 from gardien.services.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,21 @@ class Calendar:
     """Starts jobs when they are due. What is due is worked out anew from the journal: nothing is owed twice."""
 
     def __init__(  # noqa: PLR0917
-        self, world: World, agenda: Agenda, backups: Backups, upkeep: Upkeep, drills: Drills, kits: Kits, feed: Feed
+        self,
+        world: World,
+        agenda: Agenda,
+        backups: Backups,
+        upkeep: Upkeep,
+        drills: Drills,
+        kits: Kits,
+        updates: Updates,
+        feed: Feed,
     ) -> None:
         self._world = world
         self._agenda = agenda
         self._backups = backups
         self._drills = drills
+        self._updates = updates
         self._feed = feed
         self._refused: dict[tuple[Kind, str, str | None], datetime] = {}
         self._cleared: datetime | None = None
@@ -77,7 +87,9 @@ class Calendar:
         if self._cleared is None or now - self._cleared >= CLEAR_EVERY:
             self._cleared = now
             await self.clear_kept()
-        entries = await self._agenda.all()
+            with contextlib.suppress(DockerDown):
+                await self._updates.prune()
+        entries = [*await self._agenda.all(), *await self._updates.entries()]
         for entry in entries:
             if entry.at <= now:
                 await self._begin(entry, now)
@@ -92,6 +104,8 @@ class Calendar:
             if entry.kind == "drill" and entry.stack is not None:
                 if not await self._world.store.jobs(open_only=True):  # it has all the time in the world
                     await self._drills.create(entry.stack)
+            elif entry.kind == "update" and entry.stack is not None:
+                await self._updates.run_by_itself(entry.stack)
             elif entry.stack is not None:
                 await self._backups.create(entry.stack, entry.target)
             else:

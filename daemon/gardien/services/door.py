@@ -191,13 +191,20 @@ def _config(door: Stack) -> Path:
 
 
 def _state(stack: Stack, jobs: Sequence[Job], opened: str | None) -> State:
-    """What the door says for a stack: a restore closes it from the moment the application stops until it is well."""
+    """What the door says for a stack: a restore closes it from the moment the application stops until it is well, an
+    update from the moment to which it may have to go back.
+    """
     if stack.chosen.wanted == "stopped":
         return "stopped"
     for job in jobs:
-        if job.plan.subject != stack.name or stack.name == opened or job.plan.kind not in ("add", "restore"):
+        if job.plan.subject != stack.name or stack.name == opened or job.plan.kind not in ("add", "restore", "update"):
             continue
         steps = {step.name: step.state for step in job.steps}
+        if job.plan.kind == "update":
+            shut = steps["close"] in ("begun", "done")
+            if shut and (job.state == "undoing" or steps["gate"] != "done"):
+                return "updating"
+            continue
         if steps["gate"] == "done":
             continue
         if job.plan.kind == "add":

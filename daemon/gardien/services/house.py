@@ -20,12 +20,14 @@ from gardien.services.ports import Store
 from gardien.services.put_back import PutBacks
 from gardien.services.readings import Readings
 from gardien.services.recover import Recover
+from gardien.services.releases import Releases
 from gardien.services.reports import Reports
 from gardien.services.restore import Restores
 from gardien.services.runner import Runner
 from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
+from gardien.services.update import Updates
 from gardien.services.upkeep import Upkeep
 from gardien.services.watch import Watch
 from gardien.services.witness import Witness
@@ -60,5 +62,7 @@ class House:
     calendar: Calendar
     letters: Letters
     readings: Readings
+    releases: Releases
+    updates: Updates
     witness: Witness
     feed: Feed

@@ -253,8 +253,7 @@ class _Work:
             return await self._stacks.build(await self._stacks.recipe(name), _chosen(run.facts))
         stack = await self._stacks.get(name)
         if run.plan.kind == "set":
-            wanted = stack.chosen.wanted
-            return await self._stacks.build(stack.recipe, _chosen(run.facts, wanted))
+            return await self._stacks.build(stack.recipe, _chosen(run.facts, stack.chosen))
         return stack
 
     async def _check(self, run: Run) -> None:
@@ -294,7 +293,7 @@ class _Work:
             await self._world.shelf.choose(stack.name, _chosen(run.facts))
         else:
             if run.plan.kind == "set":
-                await self._world.shelf.choose(stack.name, _chosen(run.facts, stack.chosen.wanted))
+                await self._world.shelf.choose(stack.name, _chosen(run.facts, stack.chosen))
             await self._stacks.furnish(stack)
         await self._door.prepare(stack)
 
@@ -320,7 +319,7 @@ class _Work:
             former = run.facts["former"]
             assert isinstance(former, dict)
             stack = await self._stacks.get(name)
-            await self._world.shelf.choose(name, _chosen(former, stack.chosen.wanted))
+            await self._world.shelf.choose(name, _chosen(former, stack.chosen))
             stack = await self._stacks.get(name)
             await self._stacks.furnish(stack)
             if stack.chosen.wanted == "running":
@@ -436,8 +435,10 @@ class _Work:
         run.done(N_("{stack} is gone with its files; its backups are where they were"), stack=name)
 
 
-def _chosen(facts: Mapping[str, Json], wanted: str = "running") -> Chosen:
+def _chosen(facts: Mapping[str, Json], before: Chosen | None = None) -> Chosen:
+    """`before`: what else was chosen stays."""
     settings, images = facts["settings"], facts["images"]
     if not isinstance(settings, dict) or not isinstance(images, dict):
         raise BadInput(N_("this job's journal does not name its settings"))
-    return Chosen.model_validate({"wanted": wanted, "settings": settings, "images": images})
+    kept = (before or Chosen()).model_dump()
+    return Chosen.model_validate({**kept, "settings": settings, "images": images})

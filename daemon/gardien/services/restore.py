@@ -39,7 +39,8 @@ class Restores:
         self._stacks = stacks
         self._targets = targets
         self._backups = backups
-        runner.teach("restore", _Restore(world, stacks, targets, backups.work, door))
+        self.work: Work = _Restore(world, stacks, targets, backups.work, door)
+        runner.teach("restore", self.work)
 
     async def plan(
         self, stack: str, snapshot: str | None = None, new_disk: bool = False, in_place: bool = False
@@ -379,7 +380,9 @@ class _Restore:
     async def _start(self, run: Run) -> None:
         stack = await self._new(run)
         await self._world.compose.up(stack)
-        await recipes.carry_out(self._world, stack, (*stack.manifest.restore.after, *stack.manifest.restore.older))
+        # Nobody saw anything newer of an update's way back if nobody was let in.
+        older = () if run.facts.get("unseen") else stack.manifest.restore.older
+        await recipes.carry_out(self._world, stack, (*stack.manifest.restore.after, *older))
 
     async def _gate(self, run: Run) -> None:
         stack = await self._new(run)

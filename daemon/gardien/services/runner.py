@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from gardien.errors import GardienError, NotFound, Refused, unexpected
 from gardien.model.job import Job, JobState, Progress, StepRecord
-from gardien.model.plan import GIVES_WAY, PRIORITY, Json, Plan
+from gardien.model.plan import GIVES_WAY, PRIORITY, STAYS, Json, Plan
 from gardien.rules.agenda import MADE_WAY
 from gardien.services.feed import Feed
 from gardien.services.ports import Clock, Store
@@ -235,6 +235,9 @@ class Runner:
             return
         log.warning("job %s (%s %s) died at %s: undoing", job.id, job.plan.kind, job.plan.subject, name)
         await self._back(job, run, job.steps)
+        if job.code is not None and job.state == "undoing":  # it had failed before it died
+            await self._end(job.id, "failed")
+            return
         says = Words.of(N_("was cut short when gardien stopped; everything is as it was before"))
         await self._end(job.id, "interrupted", says, Words.of(N_("Start it again when you like.")))
 
@@ -278,11 +281,19 @@ class Runner:
                 await self._store.mark_step(job.id, step.name, "done", self._clock(), run.facts)
             self._patient.discard(job.id)  # too late for that
         except asyncio.CancelledError:
-            await _unbroken(self._give_up(job, run))
+            if not await self._stays(job):
+                await _unbroken(self._give_up(job, run))
         except Exception as error:
             await _unbroken(self._fail(job, run, error))
         else:
             await _unbroken(self._end(job.id, "done", run.says or Words.of(N_("done"))))
+
+    async def _stays(self, job: Job) -> bool:
+        """Whether our shutdown leaves it where it is, for the next start to go on with."""
+        if not self._stopping or job.id in self._cancelled or job.plan.kind not in STAYS:
+            return False
+        step = (await self.job(job.id)).present_step
+        return step is not None and job.plan.goes_forward(step.name)
 
     async def _give_up(self, job: Job, run: Run) -> None:
         """Cancelled by a person, or by our own shutdown: undo, then say which."""
@@ -304,14 +315,18 @@ class Runner:
         for step in (await self.job(job.id)).steps:
             if step.state == "begun":
                 await self._store.mark_step(job.id, step.name, "failed", self._clock())
-        await self._back(job, run, (await self.job(job.id)).steps)
+        await self._back(job, run, (await self.job(job.id)).steps, wrapped)
         await self._end(job.id, "failed", wrapped.says, wrapped.remedy, wrapped.code, wrapped.detail)
 
-    async def _back(self, job: Job, run: Run, steps: tuple[StepRecord, ...]) -> None:
+    async def _back(self, job: Job, run: Run, steps: tuple[StepRecord, ...], why: GardienError | None = None) -> None:
         """Take back, last first, every step that began. What cannot be taken back does not keep the others waiting
-        for ever: they are taken back too, and then its error is raised.
+        for ever: they are taken back too, and then its error is raised. `why` it is taken back outlasts our death.
         """
-        await self._store.mark_job(job.id, "undoing", self._clock())
+        now, mark = self._clock(), self._store.mark_job
+        if why is None:
+            await mark(job.id, "undoing", now)
+        else:
+            await mark(job.id, "undoing", now, says=why.says, remedy=why.remedy, code=why.code, detail=why.detail)
         self._progress.pop(job.id, None)
         self._feed.changed("job")
         undo = self._works[job.plan.kind].undo

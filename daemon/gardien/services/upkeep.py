@@ -11,7 +11,7 @@ from gardien.model.plan import Json, Plan
 from gardien.model.settings import LocalTarget, RestTarget, S3Target, SftpTarget, Target
 from gardien.model.snapshot import Found, Snapshot
 from gardien.model.target import PARTS, TargetView
-from gardien.rules import plans, retention
+from gardien.rules import plan_update, plans, retention
 from gardien.rules.retention import ClockFacts, Ruling
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.care import ALL, care_of, deletes_note, keep_care, repository_note, uncopied
@@ -158,15 +158,21 @@ class _Rules:
         place, care = world.settings.targets[target], await care_of(world, target)
         believed = world.settings.trust_clock or await world.host.clock_is_set()
         clock = ClockFacts(world.clock(), care.ruled, believed)
-        waiting = await self._waiting(target)
+        waiting, before_updates = await self._waiting(target), await self._before_updates()
         found = []
         for stack in sorted({each.stack for each in every}):
             snapshots = tuple(each for each in every if each.stack == stack)
-            ruling = retention.rule(snapshots, place.keep, clock, self._zone, waiting=waiting)
+            kept = {"waiting": waiting, "before_updates": before_updates}
+            ruling = retention.rule(snapshots, place.keep, clock, self._zone, **kept)
             if care.problems:
                 ruling = replace(ruling, remove=(), frozen=Words.of(N_("the last check found damage there")))
             found.append(Proposal(stack, snapshots, ruling))
         return found
+
+    async def _before_updates(self) -> frozenset[str]:
+        """Those to which one goes back from an update, for as long as the former programs stay, too."""
+        keep = timedelta(days=self._world.settings.limits.keep_replaced_days)
+        return plan_update.needed(await self._world.store.jobs(kind="update", most=ALL), self._world.clock(), keep)
 
     async def _waiting(self, target: str) -> frozenset[str]:
         """Those that were not copied yet to where a copy belongs."""
