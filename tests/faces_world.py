@@ -18,6 +18,7 @@ from gardien.model.overview import JobView, Overview, PlaceView, StackView
 from gardien.model.plan import Json, Kind, Plan, Step
 from gardien.model.proof import Proof, Trials
 from gardien.model.reading import Forecast, Point, Reading
+from gardien.model.release import News
 from gardien.model.settings import Folders, Page, Settings
 from gardien.model.setup import Access
 from gardien.model.snapshot import Snapshot
@@ -199,6 +200,8 @@ class World:
             beacon=nobody,  # type: ignore[arg-type]
             letters=nobody,  # type: ignore[arg-type]
             readings=Readings(self),  # type: ignore[arg-type]
+            releases=nobody,  # type: ignore[arg-type]
+            updates=nobody,  # type: ignore[arg-type]
             witness=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,
@@ -217,6 +220,7 @@ class World:
         late: bool = False,
         kept: bool = True,
         drift: tuple[Words, ...] = (),
+        news: News | None = None,
         **manifest: object,
     ) -> StackView:
         """A stack, with a good backup `saved` ago."""
@@ -243,6 +247,7 @@ class World:
             places=tuple(places),
             kept=kept,
             drift=drift,
+            news=news or News(name),
             trials=Trials(self.proven(good)) if good is not None else Trials(),
         )
         self.stacks.append(view)

@@ -25,6 +25,7 @@ from gardien.model.snapshot import Checked, Saved
 from gardien.model.stack import Recipe
 from gardien.services.house import House
 from gardien.services.ports import OnProgress
+from tests.fake_releases import FakeRegistries
 from tests.fakes import FakeApp, FakeDocker, FakeFiles, FakeHost, FakeRestic, FakeShelf, neighbours
 from tests.world.box import free_port
 
@@ -117,6 +118,7 @@ class Quiet:
     restic: SlowRestic
     docker: FakeDocker
     host: FakeHost
+    registries: FakeRegistries
     hold: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -150,7 +152,7 @@ async def quiet_house(root: Path) -> AsyncIterator[Quiet]:
     try:
         restic = SlowRestic(settings, fakes.files, lambda: datetime.now(UTC))
         world = replace(fakes.world, store=store, restic=restic, shelf=shelf, clock=lambda: datetime.now(UTC))
-        quiet = Quiet(household(world), fakes.files, restic, fakes.docker, fakes.host)
+        quiet = Quiet(household(world), fakes.files, restic, fakes.docker, fakes.host, fakes.registries)
         restic.hold = quiet.hold
         quiet.hold.set()
         async with serve(quiet.house):

@@ -15,6 +15,7 @@ from gardien.faces import metrics
 from gardien.model.health import Disk
 from gardien.model.letter import Letter, Text
 from gardien.model.reading import UNITS, Forecast, Reading
+from gardien.model.release import Asked, Change, News
 from gardien.model.target import Care
 from gardien.words import Words
 from tests.faces_world import World, make_world
@@ -30,6 +31,7 @@ LETTERS = [  # newest first
     Letter(2, "b", TEXT, NOW, 1, None, sent=NOW - timedelta(hours=9)),
     Letter(1, "a", TEXT, NOW, 90, None, error=Words.of("given up"), way="second"),
 ]
+PATCH = Change("files", "IMAGE", {"IMAGE": "x:2@y"}, {"IMAGE": "x:1"}, "2", "y", "2", "1", "patch", "", NOW, None)
 
 
 @pytest.fixture
@@ -39,7 +41,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         checked = Care(checked=NOW - timedelta(days=2), parts={1: NOW}, forgot=NOW - timedelta(days=1), lost=1)
         world.add_target("box", care=checked)
         world.add_target("far", copy_of="box", ready=False, care=Care(checked=NOW, problems=("x",)))
-        world.add_stack("files", "Files", saved=timedelta(hours=3))
+        asked = Asked(NOW - timedelta(days=9), NOW, NOW - timedelta(hours=5))
+        world.add_stack("files", "Files", saved=timedelta(hours=3), news=News("files", asked, changes=(PATCH,)))
         world.change_place("files", "box", missed=(NOW - timedelta(days=1), NOW - timedelta(days=2)))
         world.add_stack('od"d\n', "Odd", health="down", late=True)
         world.disks = [Disk("/srv", 500, 120), Disk("/gone", 0, 0, present=False)]
@@ -80,6 +83,10 @@ async def test_what_is_told_is_so(world: World) -> None:
     assert told["gardien_backup_size_bytes", files] == world.snapshots[0].bytes
     assert told["gardien_disk_free_bytes", (("path", "/srv"),)] == 120
     assert told["gardien_disk_present", (("path", "/gone"),)] == 0
+    assert told["gardien_updates_waiting", (("jump", "patch"), *files)] == 1
+    assert told["gardien_updates_waiting", (("jump", "major"), *files)] == 0
+    assert told["gardien_updates_asked_timestamp_seconds", files] == (NOW - timedelta(hours=5)).timestamp()
+    assert ("gardien_updates_asked_timestamp_seconds", odd) not in told
     assert (told["gardien_jobs_running", ()], told["gardien_jobs_waiting", ()]) == (1, 1)
     last = (("kind", "backup"), *files, ("target", "box"))
     assert told["gardien_job_last_success", last] == 0, "the newest one counts"

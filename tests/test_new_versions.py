@@ -216,6 +216,7 @@ async def test_row_42_two_majors_ahead(home: Home) -> None:
 
 
 async def test_an_image_of_the_owners_own_is_not_followed(home: Home) -> None:
+    home.fakes.docker.registry.add("gardien-test/busybox:latest")
     await home.done(await home.house.life.set(STACK, {"BUSYBOX_IMAGE": "gardien-test/busybox:latest"}))
     await home.house.releases.look()
     found = await news(home)

@@ -13,7 +13,7 @@ from gardien.model.release import Change, Release, Sighting, Verdict
 from gardien.rules import releases
 from gardien.rules.images import taken_apart
 from gardien.rules.kinds import fits
-from gardien.rules.releases import Known
+from gardien.rules.releases import Followed, Known
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -21,7 +21,7 @@ THREE = r"^(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)$"
 
 
 def rule(tags: str = THREE, **more: object) -> ImageRule:
-    return ImageRule.model_validate({"tags": tags, **more})
+    return ImageRule.model_validate({"tags": tags.replace("$", "$$"), **more})
 
 
 def digest(number: int) -> str:
@@ -36,11 +36,11 @@ def digest(number: int) -> str:
     [
         (THREE, "34.0.3", ((34,), (0,), (3,)), "34.0.3"),
         (THREE[:-1] + "-apache$", "34.0.3-apache", ((34,), (0,), (3,)), "34.0.3"),
-        (r"^version-(?P<major>\d{4})\.(?P<minor>\d+)\.(?P<patch>\d+)$", "version-2026.2.2", ((2026,), (2,), (2,)), "2026.2.2"),
+        (r"^version-(?P<major>\d{4}\.\d+)\.(?P<patch>\d+)$", "version-2026.2.2", ((2026, 2), (), (2,)), "2026.2.2"),
         (r"^stable-(?P<minor>\d+)(?:-(?P<patch>\d+))?$", "stable-11146-2", ((), (11146,), (2,)), "11146-2"),
         (r"^stable-(?P<minor>\d+)(?:-(?P<patch>\d+))?$", "stable-11146", ((), (11146,), ()), "11146"),
         (r"^(?P<major>\d+\.\d+)\.(?P<patch>\d+)$", "11.8.8", ((11, 8), (), (8,)), "11.8.8"),
-        (r"^(?P<major>6)\.(?P<minor>\d+)\.(?P<patch>\d+-\d+)-apache$", "6.17.15-260811-apache", ((6,), (17,), (15, 260811)), "6.17.15-260811"),
+        (r"^(?P<major>6)\.(?P<minor>\d+)\.(?P<patch>\d+-\d+)-x$", "6.1.5-26-x", ((6,), (1,), (5, 26)), "6.1.5-26"),
         (r"^(?P<major>\d+\.\d+)\.(?P<patch>\d+\.\d+\.\d+)$", "26.04.2.1.1", ((26, 4), (), (2, 1, 1)), "26.04.2.1.1"),
     ],
 )  # fmt: skip
@@ -51,7 +51,9 @@ def test_what_a_tag_says(tags: str, tag: str, numbers: tuple[tuple[int, ...], ..
     assert (found.tag, found.text) == (tag, text)
 
 
-@pytest.mark.parametrize("tag", ["latest", "", "34", "34.0.3-rc1", "v34.0.3", "34.0.3\n", "٣٤.0.3", "34.0.3 ", "stable"])
+@pytest.mark.parametrize(
+    "tag", ["latest", "", "34", "34.0.3-rc1", "v34.0.3", "34.0.3\n", "٣٤.0.3", "34.0.3 ", "stable"]
+)
 def test_what_is_no_version(tag: str) -> None:
     assert releases.read(rule(), tag) is None
 
@@ -97,6 +99,8 @@ def test_the_next_steps() -> None:
     assert steps("1.1.0", there, majors="one-at-a-time") == ["1.1.3"]
     assert steps("1.1.3", there, majors="one-at-a-time") == ["2.0.5"]
     assert steps("2.0.5", there, majors="one-at-a-time") == ["3.1.0"]
+    assert steps("1.1.3", ["1.1.3", "3.1.0", "5.0.0"], majors="every") == ["3.1.0"]
+    assert steps("3.1.0", ["1.1.3", "3.1.0", "5.0.0"], majors="every") == ["5.0.0"]
     assert steps("1.0.0", there, majors="any") == ["1.0.2", "3.1.0"]
     assert steps("3.1.0", there, majors="any") == []
     assert steps("9.0.0", there, majors="any") == []
@@ -114,7 +118,7 @@ def test_row_42_two_majors_ahead_is_reached_over_the_one_between_or_not_at_all()
     assert none.beyond is not None and none.beyond.text == "12.3.2" and "another major" in str(none.why)
 
 
-@given(TAGS, st.sets(TAGS), st.sampled_from(["none", "one-at-a-time", "any"]))
+@given(TAGS, st.sets(TAGS), st.sampled_from(["none", "one-at-a-time", "every", "any"]))
 def test_walking_on_ends_and_never_leads_back_or_too_far(present: str, tags: set[str], majors: str) -> None:
     made = rule(majors=majors)
     there = releases.releases(made, tags)
@@ -128,11 +132,10 @@ def test_walking_on_ends_and_never_leads_back_or_too_far(present: str, tags: set
         for each in found:
             major, former = each.version.major[0], walked[-1].version.major[0]
             assert each.version > walked[-1].version
-            assert majors == "any" or major - former in ((0,) if majors == "none" else (0, 1))
-            if major != former and majors == "one-at-a-time":
-                assert not any(
-                    other.version > walked[-1].version for other in there if other.version.major[0] == former
-                )
+            assert majors in ("any", "every") or major - former in ((0,) if majors == "none" else (0, 1))
+            if major != former and majors != "any":
+                between = [other.version.major[0] for other in there if other.version > walked[-1].version]
+                assert not any(former <= other < major for other in between)
         walked.append(found[-1])
         assert len(walked) < 100
     end = releases.ways(made, walked[-1], there)
@@ -160,7 +163,8 @@ def known(seen: Mapping[tuple[str, str], Sequence[tuple[int, datetime]]], *verdi
 
 def changes(image: str, there: Sequence[str], what: Known, **more: object) -> list[Change]:
     made = rule(**more)  # type: ignore[arg-type]
-    found, _ = releases.changes("app", "APP_IMAGE", made, {"APP_IMAGE": taken_apart(image)}, releases.releases(made, there), what)
+    followed = Followed("app", "APP_IMAGE", made, {"APP_IMAGE": taken_apart(image)})
+    found, _ = releases.changes(followed, releases.releases(made, there), what)
     return found
 
 
@@ -193,7 +197,7 @@ def test_threat_16_a_tag_that_runs_and_moves_is_seen() -> None:
     for image in ("app:1.0.0", f"app:1.0.0@{digest(1)}"):
         [again] = changes(image, ["1.0.0"], what)
         assert (again.jump, again.digest, again.ripe) == ("rebuilt", digest(2), None)
-        [moved] = releases.moved("APP_IMAGE", rule(), {"APP_IMAGE": taken_apart(image)}, what)
+        [moved] = releases.moved(Followed("app", "APP_IMAGE", rule(), {"APP_IMAGE": taken_apart(image)}), what)
         assert (moved.former, moved.digest, moved.expected) == (digest(1), digest(2), False)
     [expected] = changes("app:1.0.0", ["1.0.0"], what, rebuilt=True)
     assert expected.ripe == NOON + 4 * DAY
@@ -233,7 +237,7 @@ def test_images_that_go_together() -> None:
     there = releases.releases(made, ["1.0.1"])
 
     def found(what: Known) -> list[Change]:
-        return releases.changes("app", "A_IMAGE", made, images, there, what)[0]
+        return releases.changes(Followed("app", "A_IMAGE", made, images), there, what)[0]
 
     one = {("ghcr.io/app/a", "1.0.1"): [(1, NOON)]}
     assert found(known(one)) == []  # the other one has not come yet
@@ -249,7 +253,9 @@ def test_images_that_go_together() -> None:
     assert other.digest != step.digest  # a verdict on one set of them says nothing of another
 
 
-@given(st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,3})?(:[0-9]{1,4})?(/[a-z]{1,5}){0,2}(:[A-Za-z0-9_.-]{1,9})?", fullmatch=True))
+@given(
+    st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,3})?(:[0-9]{1,4})?(/[a-z]{1,5}){0,2}(:[A-Za-z0-9_.-]{1,9})?", fullmatch=True)
+)
 def test_a_name_taken_apart_is_the_same_name(image: str) -> None:
     parts = taken_apart(image)
     assert str(parts) == image

@@ -16,6 +16,7 @@ from gardien.errors import BadInput, GardienError, NoSpace, NotFound
 from gardien.model.health import Disk, StackHealth
 from gardien.model.plan import Plan, Step
 from gardien.model.proof import Outcome, Proof
+from gardien.model.release import Sighting, Tags, Verdict
 from gardien.model.snapshot import Snapshot
 from gardien.services.ports import Store
 from gardien.words import Words
@@ -93,6 +94,46 @@ async def test_what_is_not_there_cannot_be_marked(store: Store) -> None:
         await store.mark_step(number, "nothing", "begun", NOON)
     with pytest.raises(NotFound):
         await store.remember(number + 1, {"a": 1})
+
+
+async def test_the_tags_of_a_repository(store: Store) -> None:
+    assert await store.tags("docker.io/library/app") is None
+    await store.keep_tags("docker.io/library/app", Tags(("1", "2"), '"mark"'))
+    await store.keep_tags("ghcr.io/app", Tags(()))
+    assert await store.tags("docker.io/library/app") == Tags(("1", "2"), '"mark"')
+    assert await store.tags("ghcr.io/app") == Tags(())
+    await store.keep_tags("docker.io/library/app", Tags(("1", "2", "3")))
+    assert await store.tags("docker.io/library/app") == Tags(("1", "2", "3"))
+
+
+async def test_what_a_tag_stood_for(store: Store) -> None:
+    """In the order in which it was seen, whatever the clock said."""
+    for digest, seconds in (("a", 0.0), ("b", 10.0), ("c", -500.0), ("b", 30.0)):
+        await store.saw("app", "1", digest, later(seconds))
+        await store.saw("app", "2", "z", later(seconds))
+    await store.saw("other", "1", "a", NOON)
+    seen = [each for each in await store.sightings("app") if each.tag == "1"]
+    assert seen == [
+        Sighting("app", "1", "a", NOON, NOON),
+        Sighting("app", "1", "c", later(-500), later(-500)),
+        Sighting("app", "1", "b", later(10), later(30)),
+    ]
+    assert await store.sightings("none") == []
+
+
+async def test_what_was_said_of_an_image(store: Store) -> None:
+    why = Words.of("it is {how}", how="bad")
+    bad = Verdict("app", "APP_IMAGE", "1.1", "sha256:1", "quarantined", NOON, why)
+    unwanted = Verdict("app", "APP_IMAGE", "1.2", "sha256:2", "skipped", later(9))
+    for each in (unwanted, bad, replace(bad, stack="other")):
+        await store.judge(each)
+    assert list(await store.verdicts("app")) == [bad, unwanted]
+    await store.judge(replace(unwanted, digest="sha256:1"))  # said again, it is what was said last
+    assert [each.said for each in await store.verdicts("app")] == ["skipped", "skipped"]
+    assert await store.acquit("app", "sha256:1")
+    assert not await store.acquit("app", "sha256:1")
+    assert list(await store.verdicts("app")) == [unwanted]
+    assert len(await store.verdicts("other")) == 1
 
 
 async def test_jobs_in_order(store: Store) -> None:

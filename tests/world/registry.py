@@ -133,9 +133,7 @@ class RegistryHost:
     def _put_blob(self, name: str, data: bytes) -> str:
         where = self._call("POST", f"/v2/{name}/blobs/uploads/", b"", {})["Location"].split(self.name)[-1]
         mark = "&" if "?" in where else "?"
-        self._call(
-            "PUT", f"{where}{mark}digest={digest_of(data)}", data, {"Content-Type": "application/octet-stream"}
-        )
+        self._call("PUT", f"{where}{mark}digest={digest_of(data)}", data, {"Content-Type": "application/octet-stream"})
         return digest_of(data)
 
     def _put_manifest(self, name: str, reference: str, kind: str, manifest: bytes) -> str:
@@ -161,6 +159,7 @@ class Front:
     marks: bool = False  # whether a list of tags bears a mark
     busy: str | None = None  # answer 429 with this `Retry-After`, where it is no ""
     broken: set[str] = field(default_factory=set)  # blobs that are cut in the middle
+    swapped: dict[str, str] = field(default_factory=dict)  # what it gives where something else is asked for
     silent: set[str] = field(default_factory=set)  # headers it leaves out
     elsewhere: bool = False  # whether a list goes on at another machine
     asked: list[tuple[str, str]] = field(default_factory=list)  # method, path
@@ -181,9 +180,11 @@ class Front:
 
     async def _hand_on(self, request: web.Request) -> web.StreamResponse:
         headers = {key: value for key, value in request.headers.items() if key in ("Accept", "Range")}
+        folder, _, last = request.path_qs.rpartition("/")
+        path = f"{folder}/{self.swapped.get(last, last)}"
         async with (
             aiohttp.ClientSession(auto_decompress=False) as session,
-            session.request(request.method, f"http://{self.behind}{request.path_qs}", headers=headers) as answer,
+            session.request(request.method, f"http://{self.behind}{path}", headers=headers) as answer,
         ):
             body = await answer.read()
             kept = {"Content-Type", "Docker-Content-Digest", "ETag"} - self.silent
@@ -207,6 +208,7 @@ class Front:
 
     def _tags(self, request: web.Request, data: dict[str, list[str]], headers: dict[str, str]) -> web.Response:
         names = sorted(data["tags"] or [])
+        headers.pop("Content-Type")
         if self.marks:
             headers["ETag"] = '"' + hashlib.sha256(" ".join(names).encode()).hexdigest() + '"'
             if request.headers.get("If-None-Match") == headers["ETag"]:

@@ -6,8 +6,7 @@ import json
 import platform
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -165,9 +164,7 @@ class HttpRegistries:
             )
         raise _odd(registry, f"status {answer.status}")
 
-    async def _ask(
-        self, registry: str, name: str, method: str, path: str, headers: Mapping[str, str]
-    ) -> _Answer:
+    async def _ask(self, registry: str, name: str, method: str, path: str, headers: Mapping[str, str]) -> _Answer:
         """One question, and another one with what lets us in, if it is asked for that."""
         place = self._places.setdefault(registry, _Place())
         async with place.turn:
@@ -210,9 +207,7 @@ class HttpRegistries:
         place.tokens[scope] = (token, asyncio.get_running_loop().time() + 0.8 * lasts)
         return token
 
-    async def _send(
-        self, registry: str, place: _Place, method: str, path: str, headers: Mapping[str, str]
-    ) -> _Answer:
+    async def _send(self, registry: str, place: _Place, method: str, path: str, headers: Mapping[str, str]) -> _Answer:
         """One question to the registry itself: over TLS; in the clear only on this very machine, as Docker does."""
         host = _HOSTS.get(registry, registry)
         schemes = [place.scheme] if place.scheme else ["https", "http"] if _is_here(_hostname(host)) else ["https"]
@@ -237,9 +232,23 @@ class HttpRegistries:
         if place.busy_until > loop.time():
             raise _busy(registry, place.busy_until - loop.time())
         await asyncio.sleep(max(0.0, place.free_from - loop.time()))
+        context = await asyncio.to_thread(_authority, self._certificates / registry)
+        proxy = proxy_to(self._settings, url.host)
         try:
-            async with self._session(registry) as session:
-                return await self._request(registry, place, session, method, url, headers)
+            async with (
+                _session(context) as session,
+                session.request(method, url, headers=headers, proxy=proxy, allow_redirects=False) as answer,
+            ):
+                if answer.status in (429, 503):
+                    seconds = _rest(answer.headers.get("Retry-After"))
+                    place.busy_until = loop.time() + seconds
+                    raise _busy(registry, seconds)
+                body = bytearray()
+                async for chunk in answer.content.iter_any():
+                    body += chunk
+                    if len(body) > _LARGEST:
+                        raise _odd(registry, "an answer without an end")
+                return _Answer(answer.status, answer.headers.copy(), bytes(body), url)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise RegistryFailed(
                 N_("the image registry {registry} cannot be reached"),
@@ -250,38 +259,14 @@ class HttpRegistries:
         finally:
             place.free_from = loop.time() + self._gap
 
-    async def _request(
-        self,
-        registry: str,
-        place: _Place,
-        session: aiohttp.ClientSession,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-    ) -> _Answer:
-        proxy = proxy_to(self._settings, url.host)
-        async with session.request(method, url, headers=headers, proxy=proxy, allow_redirects=False) as answer:
-            if answer.status in (429, 503):
-                seconds = _rest(answer.headers.get("Retry-After"))
-                place.busy_until = asyncio.get_running_loop().time() + seconds
-                raise _busy(registry, seconds)
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > _LARGEST:
-                    raise _odd(registry, "an answer without an end")
-            return _Answer(answer.status, answer.headers.copy(), bytes(body), url)
 
-    @asynccontextmanager
-    async def _session(self, registry: str) -> AsyncIterator[aiohttp.ClientSession]:
-        context = await asyncio.to_thread(_authority, self._certificates / registry)
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=PATIENCE),
-            headers={"User-Agent": f"gardien/{__version__}"},
-        ) as session:
-            yield session
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=PATIENCE),
+        headers={"User-Agent": f"gardien/{__version__}"},
+    )
 
 
 def _authority(folder: Path) -> ssl.SSLContext:

@@ -30,7 +30,12 @@ def news(news: News, language: str) -> Data:
         "trouble": present.say(asked.trouble, language) if asked is not None and asked.trouble is not None else None,
         "changes": [change(each, language) for each in news.changes],
         "beyond": [
-            {"image": each.key, "version": each.text, "says": present.say(each.why, language), "notes": each.notes or None}
+            {
+                "image": each.key,
+                "version": each.text,
+                "says": present.say(each.why, language),
+                "notes": each.notes or None,
+            }
             for each in news.beyond
         ],
         "moved": [

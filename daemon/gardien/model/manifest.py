@@ -301,13 +301,14 @@ class ImageRule(Closed):
     """Which tags of an image's repository are versions of it, and which of them may follow the present one.
 
     `tags`: a pattern for whole tags, whose groups `major`, `minor` and `patch` (any of them) hold the numbers.
-    `majors`: how a step to another major goes: `none` at all, `one-at-a-time` from each whole number to the next, or
-    straight to `any`. `same_tag`: images that change together with this one. `rebuilt`: those who make it put other
-    contents under the same tag as a habit. In `notes` and `version` `{VERSION}` is the one led to.
+    `majors`: how a step to another major goes: `none` at all, `one-at-a-time` from each whole number to the next,
+    through `every` one that there is, or straight to `any`. `same_tag`: images that change together with this one.
+    `rebuilt`: those who make it put other contents under the same tag as a habit. In `notes` and `version` `{VERSION}`
+    is the one led to.
     """
 
     tags: Pattern
-    majors: Literal["none", "one-at-a-time", "any"] = "none"
+    majors: Literal["none", "one-at-a-time", "every", "any"] = "none"
     same_tag: tuple[Variable, ...] = ()
     rebuilt: bool = False
     notes: Notes | None = None

@@ -91,8 +91,9 @@ def _distinct(*releases: Release | None) -> tuple[Release, ...]:
 
 def _path(rule: ImageRule, major: tuple[int, ...], there: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """The majors that lie on the way from this one, as far as the rule knows it; `there`: in order."""
-    if rule.majors == "any":
-        return [each for each in there if each > major][-1:]
+    if rule.majors in ("any", "every"):
+        further = [each for each in there if each > major]
+        return further if rule.majors == "every" else further[-1:]
     path: list[tuple[int, ...]] = []
     while (major := _next_major(rule, major)) in there and major:
         path.append(major)
@@ -123,6 +124,27 @@ def _said(major: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """One image of a stack that can be updated, and those that go with it."""
+
+    stack: str
+    key: str  # the variable of the image
+    rule: ImageRule
+    images: Mapping[str, Parts]  # by variable, what runs; `key`'s first, and all have its tag
+
+    @property
+    def lead(self) -> Parts:
+        return self.images[self.key]
+
+    @property
+    def present(self) -> Release:
+        """What runs: only what its rule can read is followed."""
+        release = read(self.rule, self.lead.tag)
+        assert release is not None
+        return release
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows of the images of one rule."""
 
@@ -136,40 +158,30 @@ def newest(sightings: Sequence[Sighting]) -> Sighting | None:
     return sightings[-1] if sightings else None
 
 
-def moved(key: str, rule: ImageRule, images: Mapping[str, Parts], known: Known) -> list[Moved]:
+def moved(followed: Followed, known: Known) -> list[Moved]:
     """Which tags that run stand for something else by now than for what was pinned, or first seen."""
     found = []
-    for image in images.values():
+    for image in followed.images.values():
         seen = known.sightings.get((image.repository, image.tag), ())
         now = newest(seen)
         if now is not None:
             former = image.digest or min(seen, key=lambda each: each.first).digest
             if now.digest != former:
-                found.append(Moved(key, str(image), image.tag, former, now.digest, now.first, rule.rebuilt))
+                expected = followed.rule.rebuilt
+                found.append(Moved(followed.key, str(image), image.tag, former, now.digest, now.first, expected))
     return found
 
 
-def changes(
-    stack: str, key: str, rule: ImageRule, images: Mapping[str, Parts], there: Sequence[Release], known: Known
-) -> tuple[list[Change], Beyond | None]:
-    """The steps whose images were all seen, nearest first, and what no step leads to.
-
-    `images`: by variable, what runs now; the first is `key`'s, and all have its tag. `there`: newest first.
-    """
-    lead = images[key]
-    present = read(rule, lead.tag)
-    if present is None:
-        return [], None
-    way = ways(rule, present, there)
-    found = [_change(stack, key, rule, images, present, step, way.towards, known) for step in way.steps]
-    steps = [each for each in found if each is not None]
-    again = _change(stack, key, rule, images, present, present, None, known)
-    if again is not None and moved(key, rule, images, known):
-        steps.insert(0, again)
+def changes(followed: Followed, there: Sequence[Release], known: Known) -> tuple[list[Change], Beyond | None]:
+    """The steps whose images were all seen, nearest first, and what no step leads to. `there`: newest first."""
+    way = ways(followed.rule, followed.present, there)
+    found = [_change(followed, step, way.towards, known) for step in way.steps]
+    if moved(followed, known):
+        found.insert(0, _change(followed, followed.present, None, known))
     beyond = None
     if way.beyond is not None and way.why is not None:
-        beyond = Beyond(key, way.beyond.text, way.why, notes(rule, way.beyond.text))
-    return steps, beyond
+        beyond = Beyond(followed.key, way.beyond.text, way.why, notes(followed.rule, way.beyond.text))
+    return [each for each in found if each is not None], beyond
 
 
 def notes(rule: ImageRule, text: str) -> str:
@@ -177,33 +189,23 @@ def notes(rule: ImageRule, text: str) -> str:
     return (rule.notes or "").replace(VERSION, text)
 
 
-def _change(
-    stack: str,
-    key: str,
-    rule: ImageRule,
-    images: Mapping[str, Parts],
-    present: Release,
-    step: Release,
-    towards: Release | None,
-    known: Known,
-) -> Change | None:
+def _change(followed: Followed, step: Release, towards: Release | None, known: Known) -> Change | None:
     """None: not all of its images were seen yet."""
+    present, rule, images = followed.present, followed.rule, followed.images
     seen: dict[str, Sighting] = {}
     for name, image in images.items():
         sighting = newest(known.sightings.get((image.repository, step.tag), ()))
         if sighting is None:
             return None
         seen[name] = sighting
-    pinned = {name: image.pinned(step.tag, seen[name].digest) for name, image in images.items()}
     since = max(each.first for each in seen.values())
     digest = _together([each.digest for each in seen.values()])
     how_far = jump(present.version, step.version)
-    former = {name: str(each) for name, each in images.items()}
     return Change(
-        stack=stack,
-        key=key,
-        images=pinned,
-        former=former,
+        stack=followed.stack,
+        key=followed.key,
+        images={name: image.pinned(step.tag, seen[name].digest) for name, image in images.items()},
+        former={name: str(each) for name, each in images.items()},
         tag=step.tag,
         digest=digest,
         text=step.text,

@@ -11,11 +11,11 @@ from itertools import groupby
 
 from gardien.errors import GardienError, NotFound, Refused, RegistryBusy, RegistryFailed
 from gardien.model.manifest import ImageRule, UpdateRules
-from gardien.model.release import Asked, Change, News, Sighting, Tags, Verdict
+from gardien.model.release import Asked, Change, News, Release, Sighting, Tags, Verdict
 from gardien.model.stack import Stack
 from gardien.rules import releases
 from gardien.rules.images import Parts, taken_apart
-from gardien.rules.releases import Known
+from gardien.rules.releases import Followed, Known
 from gardien.services.feed import Feed
 from gardien.services.ports import World
 from gardien.services.rounds import rounds
@@ -26,19 +26,6 @@ log = logging.getLogger(__name__)
 
 EVERY, AGAIN = timedelta(days=1), timedelta(hours=1)  # between two questions; after one that was in vain
 BUSY = "registries-busy"  # under which the store notes until when which registry wants to be left alone
-
-
-@dataclass(frozen=True, slots=True)
-class _Followed:
-    """One image of a stack that can be updated, and those that go with it."""
-
-    key: str
-    rule: ImageRule
-    images: Mapping[str, Parts]  # by variable; `key`'s first
-
-    @property
-    def lead(self) -> Parts:
-        return self.images[self.key]
 
 
 @dataclass(slots=True)
@@ -88,14 +75,13 @@ class Releases:
         followed, unfollowed = await self._followed(stack)
         news = News(stack.name, await self._asked(stack.name), unfollowed=unfollowed)
         for each in followed:
-            known = await self._known(stack.name, each)
-            there = await self._there(each)
-            steps, beyond = releases.changes(stack.name, each.key, each.rule, each.images, there, known)
+            known = await self._known(each)
+            steps, beyond = releases.changes(each, await self._there(each), known)
             news = replace(
                 news,
                 changes=(*news.changes, *steps),
                 beyond=(*news.beyond, *([beyond] if beyond is not None else ())),
-                moved=(*news.moved, *releases.moved(each.key, each.rule, each.images, known)),
+                moved=(*news.moved, *releases.moved(each, known)),
             )
         return news
 
@@ -123,9 +109,7 @@ class Releases:
             )
         for why in news.unfollowed.values() if not news.changes else ():
             raise Refused("{it}", N_("docs/updates.md says which images gardien can follow."), it=why)
-        raise NotFound(
-            N_("there is no newer version for {stack}"), N_("gardien looks for one each day."), stack=name
-        )
+        raise NotFound(N_("there is no newer version for {stack}"), N_("gardien looks for one each day."), stack=name)
 
     async def by_itself(self, name: str, now: datetime) -> Change | None:
         """The step that may be taken without being asked, the farthest of the first image that has any."""
@@ -176,7 +160,9 @@ class Releases:
                 again.append(text)
         if not again:
             raise NotFound(
-                N_("no such version of {stack} was skipped"), N_("`gardien update list {stack}` shows them."), stack=name
+                N_("no such version of {stack} was skipped"),
+                N_("`gardien update list {stack}` shows them."),
+                stack=name,
             )
         self._moved()
         return again
@@ -229,12 +215,10 @@ class Releases:
                     trouble = error.says
             await self._note(stack.name, trouble)
 
-    async def _ask(self, each: _Followed, round_: _Round) -> None:
+    async def _ask(self, each: Followed, round_: _Round) -> None:
         """Which tags there are, and what the ones stand for that matter: what runs, and the steps from there."""
         there = releases.releases(each.rule, (await self._tags(each.lead, round_)).names)
-        present = releases.read(each.rule, each.lead.tag)
-        assert present is not None
-        for release in (present, *releases.ways(each.rule, present, there).steps):
+        for release in (each.present, *releases.ways(each.rule, each.present, there).steps):
             for image in each.images.values():
                 await self._see(image, release.tag, round_)
 
@@ -248,7 +232,7 @@ class Releases:
         return round_.tags[repository]
 
     async def _see(self, image: Parts, tag: str, round_: _Round) -> None:
-        """What a tag stands for now. One that is not there (yet) is no trouble: those who go together come one by one."""
+        """What a tag stands for now. One that is not there yet is no trouble: what goes together comes one by one."""
         if (image.repository, tag) in round_.seen:
             return
         try:
@@ -266,7 +250,8 @@ class Releases:
         asked once in a round.
         """
         world, registry, now = self._world, image.registry, self._world.clock()
-        noted = {each: datetime.fromisoformat(at) for each, at in json.loads(await world.store.noted(BUSY) or "{}").items()}
+        busy = json.loads(await world.store.noted(BUSY) or "{}")
+        noted = {each: datetime.fromisoformat(at) for each, at in busy.items()}
         until = noted.get(registry)
         if until is not None and now < until <= now + timedelta(days=1):
             raise RegistryBusy(
@@ -280,7 +265,9 @@ class Releases:
         try:
             yield
         except RegistryBusy as error:
-            noted = {each: at for each, at in noted.items() if at > now} | {registry: now + timedelta(seconds=error.seconds)}
+            noted = {each: at for each, at in noted.items() if at > now} | {
+                registry: now + timedelta(seconds=error.seconds)
+            }
             await world.store.note(BUSY, json.dumps({each: at.isoformat() for each, at in noted.items()}))
             raise
         except RegistryFailed as error:
@@ -300,19 +287,19 @@ class Releases:
         noted = await self._world.store.noted(note(name))
         return Asked.from_json(json.loads(noted)) if noted else None
 
-    async def _there(self, each: _Followed) -> list[releases.Release]:
+    async def _there(self, each: Followed) -> list[Release]:
         tags = await self._world.store.tags(each.lead.repository)
         return releases.releases(each.rule, tags.names if tags is not None else ())
 
-    async def _known(self, name: str, each: _Followed) -> Known:
+    async def _known(self, each: Followed) -> Known:
         sightings: dict[tuple[str, str], Sequence[Sighting]] = {}
         for repository in {image.repository for image in each.images.values()}:
             seen = sorted(await self._world.store.sightings(repository), key=lambda one: one.tag)
             sightings |= {(repository, tag): list(group) for tag, group in groupby(seen, lambda one: one.tag)}
-        verdicts = [one for one in await self._world.store.verdicts(name) if one.variable == each.key]
+        verdicts = [one for one in await self._world.store.verdicts(each.stack) if one.variable == each.key]
         return Known(sightings, verdicts, timedelta(days=self._world.settings.updates.cooling_days))
 
-    async def _followed(self, stack: Stack) -> tuple[list[_Followed], dict[str, Words]]:
+    async def _followed(self, stack: Stack) -> tuple[list[Followed], dict[str, Words]]:
         """The images whose rules fit what runs; of the others, why not."""
         followed, unfollowed = [], {}
         known, rules = stack.images, await self._rules(stack)
@@ -322,7 +309,7 @@ class Releases:
             images = {name: taken_apart(known[name]) for name in (key, *rule.same_tag)}
             why = _unfit(key, rule, images)
             if why is None:
-                followed.append(_Followed(key, rule, images))
+                followed.append(Followed(stack.name, key, rule, images))
             else:
                 unfollowed[key] = why
         return followed, unfollowed
