@@ -238,6 +238,16 @@ async def test_what_is_known_follows_what_runs(home: Home) -> None:
     assert (await news(home)).moved == ()
 
 
+async def test_nobody_is_asked_where_the_owner_does_not_want_it(home: Home) -> None:
+    updates = home.fakes.world.settings.updates.model_copy(update={"look": False})
+    world = replace(home.fakes.world, settings=home.fakes.world.settings.model_copy(update={"updates": updates}))
+    unasked = Releases(world, Stacks(world), Feed())
+    await unasked.look_when_due()
+    assert home.fakes.registries.asked == []
+    await unasked.look()
+    assert home.fakes.registries.asked != []
+
+
 async def test_a_mirror_is_asked_where_one_is_set(home: Home) -> None:
     docker = Docker(mirrors={"docker.io": "registry.example:5000/hub"})
     world = replace(home.fakes.world, settings=home.fakes.world.settings.model_copy(update={"docker": docker}))

@@ -198,9 +198,10 @@ class Limits(Closed):
 class Updates(Closed):
     """When new versions are made use of. By hand only, if not said otherwise."""
 
+    look: bool = True  # whether image registries are asked what is new
     by_itself: bool = False  # patch releases; all else is by hand, always
     window: Annotated[str, StringConstraints(max_length=60)] = "sunday 03:00-05:00"  # or `daily 03:00-05:00`
-    cooling_days: Annotated[int, Field(ge=0, le=365)] = 3  # for which a release must be known before it is made by itself
+    cooling_days: Annotated[int, Field(ge=0, le=365)] = 3  # for which a release is known before it is made by itself
 
 
 class Watched(Closed):

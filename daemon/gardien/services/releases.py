@@ -186,6 +186,8 @@ class Releases:
 
     async def look_when_due(self) -> None:
         """Ask about every stack that was not asked about today."""
+        if not self._world.settings.updates.look:
+            return
         now, round_ = self._world.clock(), _Round()
         for stack in await self._stacks.all():
             asked = await self._asked(stack.name)
