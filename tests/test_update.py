@@ -139,7 +139,12 @@ async def test_row_41_one_that_says_it_is_the_former_one(made: Updating) -> None
 
 async def test_row_41_one_that_dies_again_and_again(made: Updating) -> None:
     made.release("2.0.0")
-    made.app.moods["2.0.0"] = lambda: (made.app.dies(), {"ok": False})[1]
+
+    def mood() -> dict[str, bool]:
+        made.app.dies()
+        return {"ok": False}
+
+    made.app.moods["2.0.0"] = mood
     job = await taken_back(made)
     assert "ended by itself" in str(job.says)
 
@@ -299,7 +304,10 @@ async def test_killed_at(made: Updating, step: str, moment: Moment, good: bool) 
         if (kind, at, when) == ("update", step, moment):
             raise Plug
 
-    made.release("2.0.0", **({} if good else {"after": True}))
+    if good:
+        made.release("2.0.0")
+    else:
+        made.release("2.0.0", after=True)
     await made.house.releases.look()
     dying = made.reborn(on_point=pull)
     number = await dying.house.updates.run(STACK)
@@ -333,7 +341,7 @@ async def test_killed_on_the_way_back(made: Updating, step: str, after: bool) ->
 
     async def dies(run: object) -> None:
         if after:
-            await real(run)  # type: ignore[arg-type]
+            await real(run)
         raise Plug
 
     do[step] = dies

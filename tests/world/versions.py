@@ -24,8 +24,8 @@ _SCRIPT = r"""
         while :; do
           ok=false;
           test "$$MOOD" = sick || test "$$(head -n 1 /srv/database)" != "$$VERSION" || ok=true;
-          printf '{"ok": %s, "version": "%s", "call": %s}' "$$ok" "$$says"
-            "$$(test -e /srv/call && echo true || echo false)" > /srv/health.new;
+          call="$$(test -e /srv/call && echo true || echo false)";
+          printf '{"ok": %s, "version": "%s", "call": %s}' "$$ok" "$$says" "$$call" > /srv/health.new;
           mv /srv/health.new /srv/health.json;
           sleep 0.3;
         done &
@@ -81,6 +81,7 @@ x-gardien:
   restore:
     first: [app]
     load: [{{exec: app, argv: [sh, -c, 'cat > /srv/database'], input: database.txt}}]
+    after: [{{exec: app, argv: [sh, -c, 'rm -f /srv/paused']}}]
   updates:
     images:
       LEDGER_IMAGE:
@@ -106,7 +107,7 @@ class Makers:
         self.release(FIRST)
 
     def release(self, tag: str, mood: str = "good", version: str | None = None) -> str:
-        """A version is there, of the `mood` good, sick, crash, dies5, former or clumsy. Its digest."""
+        """A version is there, of the `mood` good, sick, crash, dies3, former or clumsy. Its digest."""
         image = f"{self.registry.name}/ledger:{tag}"
         former = " ".join(each for each in self.made if each != tag)
         recipe = f'FROM {IMAGE}\nENV VERSION="{version or tag}" MOOD="{mood}" FROM="{former}"\n'
@@ -146,4 +147,8 @@ def state(box: Box) -> tuple[str, list[str], str | None]:
     schema = box.data / STACK / "srv" / "schema"
     tag = image.partition("@")[0].rpartition(":")[2]
     assert version == tag, f"{version} is what {tag} runs on"
-    return tag, [row for row in rows if not row.startswith("--")], schema.read_text().strip() if schema.exists() else None
+    return (
+        tag,
+        [row for row in rows if not row.startswith("--")],
+        schema.read_text().strip() if schema.exists() else None,
+    )

@@ -55,7 +55,7 @@ PRIORITY: Mapping[str, int] = {
 # What goes on later from where it was: nobody, and no backup, waits for its end.
 GIVES_WAY: frozenset[Kind] = frozenset({"copy", "check", "prune", "drill", "revive"})
 
-# What our own shutdown leaves where it is, once it is past `onward`: taking it back would cost more than the next start.
+# What our own shutdown leaves where it is, once it is past `onward`: the next start goes on with it.
 STAYS: frozenset[Kind] = frozenset({"update"})
 
 

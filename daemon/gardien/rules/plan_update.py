@@ -105,12 +105,12 @@ def update(  # noqa: PLR0917
 def of_version(probe: Probe, version: str) -> Probe:
     """The question whether it is that version: `{VERSION}` in the texts it expects, and in its body as it is."""
     expect = probe.expect
-    json = {key: each.replace(VERSION, version) if isinstance(each, str) else each for key, each in expect.json_.items()}
+    json = {
+        key: each.replace(VERSION, version) if isinstance(each, str) else each for key, each in expect.json_.items()
+    }
     body = expect.body.replace(VERSION, re.escape(version)) if expect.body is not None else None
     argv = tuple(word.replace(VERSION, version) for word in probe.argv)
-    return probe.model_copy(
-        update={"expect": expect.model_copy(update={"json_": json, "body": body}), "argv": argv}
-    )
+    return probe.model_copy(update={"expect": expect.model_copy(update={"json_": json, "body": body}), "argv": argv})
 
 
 # -- from the journal

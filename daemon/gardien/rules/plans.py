@@ -33,7 +33,7 @@ def backup(stack: Stack, target: str, *, moment: bool = False) -> Plan:
 
 
 def backup_steps(stack: Stack, target: str) -> tuple[Step, ...]:
-    """The steps of a backup in two passes, for plans that hold one; those that need no pause have nothing to do in it."""
+    """The steps of a backup in two passes, for plans that hold one; where nothing is paused its pause does nothing."""
     return (*_two_passes(stack, target), *_backed_up())
 
 

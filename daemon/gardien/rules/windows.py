@@ -1,4 +1,4 @@
-"""When what may be done by itself may be done: within a window, once it is ripe, and again after a failure that may pass."""
+"""When what goes by itself goes: within a window, once it is ripe, and again after a failure that may pass."""
 
 import re
 from collections.abc import Sequence

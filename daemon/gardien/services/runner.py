@@ -235,8 +235,8 @@ class Runner:
             return
         log.warning("job %s (%s %s) died at %s: undoing", job.id, job.plan.kind, job.plan.subject, name)
         await self._back(job, run, job.steps)
-        if job.code is not None and job.state == "undoing":  # it had failed before it died
-            await self._end(job.id, "failed")
+        if job.says is not None and job.state == "undoing":  # it had failed before it died
+            await self._end(job.id, "failed", job.says, job.remedy, job.code, job.detail)
             return
         says = Words.of(N_("was cut short when gardien stopped; everything is as it was before"))
         await self._end(job.id, "interrupted", says, Words.of(N_("Start it again when you like.")))

@@ -117,7 +117,9 @@ class Updates:
         """The first step that is ripe. Raises what `plan` raises."""
         change = await self._releases.by_itself(name, self._world.clock())
         if change is None:
-            raise NotFound(N_("there is no newer version for {stack}"), N_("gardien looks for one each day."), stack=name)
+            raise NotFound(
+                N_("there is no newer version for {stack}"), N_("gardien looks for one each day."), stack=name
+            )
         return await self._runner.submit(await self._plan(change, by_itself=True))
 
     # -- back, by hand

@@ -112,7 +112,9 @@ class UpdateSteps:
         wanted = known if missing else 0
         if room.present and room.free < wanted + disk.HEADROOM:
             raise NoSpace(
-                N_("the new programs of {stack} may take {needed} MB, and {free} MB are free: {missing} MB are missing"),
+                N_(
+                    "the new programs of {stack} may take {needed} MB, and {free} MB are free: {missing} MB are missing"
+                ),
                 N_("Make room on the disk of {folder}; `docker image prune` removes programs that nobody uses."),
                 stack=stack.name,
                 needed=wanted // MB,
@@ -123,7 +125,9 @@ class UpdateSteps:
         data = await world.host.disk(world.settings.folders.data)
         if data.free < disk.HEADROOM:
             raise NoSpace(
-                N_("the disk of {folder} is full"), N_("Make room on it first."), folder=str(world.settings.folders.data)
+                N_("the disk of {folder} is full"),
+                N_("Make room on it first."),
+                folder=str(world.settings.folders.data),
             )
 
     async def _wanted(self, run: Run) -> Stack:
@@ -215,4 +219,3 @@ def texts(run: Run, fact: str) -> dict[str, str]:
     value = run.facts[fact]
     assert isinstance(value, dict)
     return {name: str(each) for name, each in value.items()}
-
