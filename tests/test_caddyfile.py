@@ -179,7 +179,8 @@ def test_the_pages_are_small_and_call_nobody() -> None:
     pages = dict(
         re.findall(r"^\((page_\w+)\) \{.*?respond `(.*?)` \d+$", caddyfile(HOME, []), re.DOTALL | re.MULTILINE)
     )
-    assert set(pages) == {"page_starting", "page_silent", "page_stopped", "page_restoring", "page_nothing"}
+    names = {"starting", "silent", "stopped", "restoring", "updating", "nothing"}
+    assert set(pages) == {f"page_{name}" for name in names}
     for page in pages.values():
         assert len(page.encode()) < 1500
         assert not re.search(r"https?:|//|src|href|url\(|@import", page)
@@ -286,7 +287,7 @@ def sites(app: App) -> list[Site]:
         pad,
         *(
             dataclasses.replace(pad, name=f"{state}.home.arpa", state=state)
-            for state in ("starting", "stopped", "restoring")
+            for state in ("starting", "stopped", "restoring", "updating")
         ),
         Site("dead.home.arpa", title, "nobody-1:80"),
     ]
@@ -449,6 +450,7 @@ async def test_what_the_application_says_itself_goes_through(world: tuple[Door, 
         ("starting", "Pad démarre", "Pad is starting", "5"),
         ("stopped", "Pad est à l’arrêt", "Pad is switched off", "60"),
         ("restoring", "Pad est en cours de restauration", "Pad is being brought back", "30"),
+        ("updating", "Pad est en cours de mise à jour", "Pad is being updated", "30"),
     ],
 )
 async def test_who_has_to_wait_is_told_why(

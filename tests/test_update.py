@@ -274,6 +274,18 @@ async def test_rollback(made: Updating) -> None:
         await made.house.updates.plan_rollback(STACK)
 
 
+async def test_retention_spares_the_backup_of_before(made: Updating) -> None:
+    """For as long as the former programs stay, too."""
+    made.release("2.0.0")
+    before = str((await made.update()).facts["final"])
+    await made.home.saved()
+    [proposal] = await made.house.upkeep.proposals("near")
+    assert "update" in proposal.ruling.reasons[before]
+    made.home.move(days=8)
+    [proposal] = await made.house.upkeep.proposals("near")
+    assert "update" not in proposal.ruling.reasons.get(before, ())
+
+
 async def test_programs_that_nobody_needs_go(made: Updating) -> None:
     made.release("2.0.0")
     await made.update()
@@ -348,9 +360,13 @@ async def test_killed_on_the_way_back(made: Updating, step: str, after: bool) ->
     number = await dying.house.updates.run(STACK)
     while number in dying.house.runner._tasks:
         await _breathe()
+    assert (dead := await made.fakes.store.job(number)) is not None
+    assert dead.state == "undoing"
     alive = made.reborn()
     await alive.house.runner.recover()
-    await as_before(alive, await alive.home.end(number))
+    job = await alive.home.end(number)
+    assert (job.state, job.code) == ("failed", "update-failed"), "why it was taken back is still known"
+    await as_before(alive, job)
     await alive.house.runner.stop()
 
 

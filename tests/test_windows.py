@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from gardien.model.job import Job, JobState
 from gardien.model.plan import Plan
+from gardien.model.settings import Settings, Updates
 from gardien.rules import windows
+from gardien.rules.house_settings import faults_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SUNDAY = datetime(2026, 3, 8, 3, tzinfo=BERLIN).astimezone(UTC)
@@ -28,6 +30,12 @@ def run(created: datetime, state: JobState, code: str | None = None) -> Job:
 def test_what_is_no_window(text: str) -> None:
     with pytest.raises(ValueError, match="window"):
         windows.parts(text)
+
+
+def test_settings_name_a_window() -> None:
+    assert faults_of(Settings()) == []
+    [fault] = faults_of(Settings(updates=Updates(window="at night")))
+    assert fault.path == "updates.window"
 
 
 def test_over_midnight() -> None:

@@ -307,6 +307,32 @@ async def pulled(dock: Dock, image: str) -> None:
     assert image[:-1] + "9" in str(caught.value)
 
 
+async def test_an_image_goes_unless_something_runs_on_it(dock: Dock) -> None:
+    stack = await dock.deploy(dock.stack())
+    await dock.compose.up(stack)
+    assert await dock.engine.drop_image(IMAGE) is False
+    assert await dock.engine.image_id(IMAGE) is not None
+    assert await dock.engine.drop_image(GONE) is False
+    if dock.fake is not None:
+        dock.fake.registry.add(pinned := f"127.0.0.1:1/page:1@sha256:{'0' * 64}")
+        await dropped(dock, pinned)
+    else:
+        async with registry("page", os.urandom(1000)) as image:
+            await dock.engine.pull(image, lambda _: None)
+            digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", image).strip().partition("@")[2]
+            assert await dock.engine.drop_image(image) is True
+            await dropped(dock, f"{image}@{digest}")
+
+
+async def dropped(dock: Dock, pinned: str) -> None:
+    """An image that is named by tag and digest is fetched, found and deleted by that name."""
+    await dock.engine.pull(pinned, lambda _: None)
+    assert await dock.engine.image_id(pinned) is not None
+    assert await dock.engine.drop_image(pinned) is True
+    assert await dock.engine.image_id(pinned) is None
+    assert await dock.engine.drop_image(pinned) is False
+
+
 # -- of the real one alone
 
 

@@ -67,7 +67,7 @@ def plan(session: Session, *, stack: str, version: str | None, image: str | None
 @IMAGE
 @starts_a_job
 @answers
-def run(  # noqa: PLR0913
+def run(
     session: Session, *, stack: str, version: str | None, image: str | None, dry_run: bool, no_wait: bool
 ) -> None:
     """Take the next step, or the one to VERSION: after a backup, watched, and taken back if it does not get well."""
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913
 @starts_a_job
 @answers
 def rollback(session: Session, *, stack: str, yes: bool, dry_run: bool, no_wait: bool) -> None:
-    """Back to the version and the data of before the last update. What was written since is kept aside for some days."""
+    """Back to the version and the data of before the last update. What was written since is kept aside for a while."""
     if not dry_run and not yes:
         if not session.listens:
             raise BadInput(
