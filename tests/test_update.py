@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,21 @@ async def test_row_41_one_that_says_it_is_the_former_one(made: Updating) -> None
     """New programs on old tables: it answers, and is not what it should be."""
     made.release("2.0.0", version=FIRST)
     await taken_back(made)
+
+
+async def test_row_41_one_that_gave_up_is_not_waited_for(made: Updating) -> None:
+    asked = {True: 0, False: 0}
+
+    def mood(tag: str, gave_up: bool) -> dict[str, bool]:
+        asked[gave_up] += made.app.tag == tag
+        return {"ok": False, "gave_up": gave_up}
+
+    for tag, gave_up in (("2.0.0", False), ("2.0.1", True)):
+        made.release(tag)
+        made.app.moods[tag] = partial(mood, tag, gave_up)
+        await taken_back(made)
+    assert asked[False] > 100, "as long as the manifest's patience lasts"
+    assert 0 < asked[True] < 30
 
 
 async def test_row_41_one_that_dies_again_and_again(made: Updating) -> None:

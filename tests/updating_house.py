@@ -27,6 +27,8 @@ UPDATES = """  updates:
         version:
           http: "http://127.0.0.1:{NOTES_PORT}/health.json"
           expect: {json: {version: "{VERSION}"}}
+        gave_up: {http: "http://127.0.0.1:{NOTES_PORT}/health.json", expect: {json: {gave_up: true}}}
+    patience: 300
     busy:
       http: "http://127.0.0.1:{NOTES_PORT}/health.json"
       expect: {json: {call: true}}

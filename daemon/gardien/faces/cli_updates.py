@@ -67,9 +67,7 @@ def plan(session: Session, *, stack: str, version: str | None, image: str | None
 @IMAGE
 @starts_a_job
 @answers
-def run(
-    session: Session, *, stack: str, version: str | None, image: str | None, dry_run: bool, no_wait: bool
-) -> None:
+def run(session: Session, *, stack: str, version: str | None, image: str | None, dry_run: bool, no_wait: bool) -> None:
     """Take the next step, or the one to VERSION: after a backup, watched, and taken back if it does not get well."""
     session.finish(
         session.start("updates", "run", stack=stack, version=version, image=image, dry_run=dry_run, no_wait=no_wait)

@@ -313,6 +313,7 @@ class ImageRule(Closed):
     rebuilt: bool = False
     notes: Notes | None = None
     version: Probe | None = None  # the application itself, at that version: `{VERSION}` in `json` or `body`
+    gave_up: Probe | None = None  # answered as expected, waiting is of no use any more: its upgrade broke off
 
     @model_validator(mode="after")
     def _numbered(self) -> Self:

@@ -213,6 +213,7 @@ def _probes(manifest: Manifest) -> Iterator[tuple[tuple[Key, ...], Probe]]:
     if (updates := manifest.updates) is not None:
         rules = updates.images.items()
         yield from ((("updates", "images", name, "version"), rule.version) for name, rule in rules if rule.version)
+        yield from ((("updates", "images", name, "gave_up"), rule.gave_up) for name, rule in rules if rule.gave_up)
         if updates.busy is not None:
             yield ("updates", "busy"), updates.busy
 

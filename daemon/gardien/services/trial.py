@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from gardien.errors import CommandFailed, DockerDown, GardienError, NoMemory, NotHealthy, UpdateFailed
-from gardien.model.manifest import Probe
+from gardien.model.manifest import ImageRule, Probe
 from gardien.model.release import Verdict
 from gardien.model.stack import Stack
 from gardien.rules import plan_update, restarts
@@ -27,6 +27,7 @@ LINES = 40  # of what it printed last
 DEATHS_STARTING, DEATHS_WATCHED = 3, 2  # of one service, by itself
 ASK_EVERY = 2.0  # seconds between two looks
 UNWELL_FOR = 60.0  # seconds in a row, while it is watched; at most a quarter of the watch
+GIVEN_UP = 3  # looks in a row at which the application says that it gave up
 
 
 class Trial:
@@ -100,7 +101,7 @@ class Trial:
 
     async def _patiently(self, run: Run, stack: Stack, vigil: Vigil, work: Callable[[], Awaitable[None]]) -> None:
         """`work`, again while Docker is away, or the application says that it is at work on itself."""
-        deadline = self._deadline(stack)
+        deadline = await self._deadline(stack)
         while True:
             try:
                 return await work()
@@ -124,7 +125,8 @@ class Trial:
         """What is down because Docker was, or the machine, is started. Raises NotHealthy at the deadline, or when its
         services end, and stay so or do it again and again.
         """
-        probes, deadline = await self._probes(run, stack), self._deadline(stack)
+        probes, deadline = await self._probes(run, stack), await self._deadline(stack)
+        given_up = 0
         vigil.docker_went = await self._down(run, stack, vigil) is not None
         down_since: float | None = None
         while True:
@@ -136,7 +138,9 @@ class Trial:
             if why is None:
                 return
             down_since = None if down is None or vigil.docker_went else down_since or _now()
-            if _now() >= deadline or (down_since is not None and _now() - down_since >= UNWELL_FOR):
+            given_up = given_up + 1 if await self._gave_up(run, stack) else 0
+            stays_down = down_since is not None and _now() - down_since >= UNWELL_FOR
+            if given_up >= GIVEN_UP or stays_down or _now() >= deadline:
                 raise _not_healthy(run, why)
             await asyncio.sleep(ASK_EVERY)
 
@@ -167,17 +171,27 @@ class Trial:
 
     async def _probes(self, run: Run, stack: Stack) -> Mapping[str, Probe]:
         """All of them, and the one for the version."""
-        rule = (await self._releases.rules(stack)).images.get(run.text("key"))
+        rule = await self._rule(run, stack)
         if rule is None or rule.version is None:
             return stack.manifest.probes
         return {**stack.manifest.probes, "the version": plan_update.of_version(rule.version, run.text("version"))}
+
+    async def _rule(self, run: Run, stack: Stack) -> ImageRule | None:
+        return (await self._releases.rules(stack)).images.get(run.text("key"))
+
+    async def _gave_up(self, run: Run, stack: Stack) -> bool:
+        """Whether the application itself says that waiting is of no use."""
+        rule = await self._rule(run, stack)
+        return rule is not None and rule.gave_up is not None and (await self._world.probes.ask(stack, rule.gave_up)).ok
 
     async def _wanted(self, run: Run, stack: Stack) -> list[str]:
         """Background jobs come last."""
         late = () if run.facts.get("all_up") else (await self._releases.rules(stack)).stop_first
         return [service for service in stack.recipe.services if service not in late]
 
-    def _deadline(self, stack: Stack) -> float:
+    async def _deadline(self, stack: Stack) -> float:
+        if (patience := (await self._releases.rules(stack)).patience) is not None:
+            return _now() + patience
         longest = max((probe.start_period for probe in stack.manifest.probes.values()), default=0.0)
         return _now() + max(float(self._world.settings.limits.healthy), float(longest))
 

@@ -300,7 +300,11 @@ class Watch:
             now=now,
             docker_answers=docker_answers,
             last_jobs=list(newest.values()),
-            house=[*house, *release_alerts.of_news(stacks, now), *(stack_alerts.of_stacks(stacks, now) if docker_answers else ())],
+            house=[
+                *house,
+                *release_alerts.of_news(stacks, now),
+                *(stack_alerts.of_stacks(stacks, now) if docker_answers else ()),
+            ],
         )
         before = {alert.key: alert for alert in await store.alerts()}
         owed = self._readings.with_the_machine(owed, before.keys())
