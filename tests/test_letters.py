@@ -69,6 +69,27 @@ def test_trouble_is_told_once_and_its_end_once() -> None:
     assert years.written[1][0] == NOON + timedelta(hours=30, minutes=30)
 
 
+def test_an_update_that_was_taken_back_is_told_soon_once_and_never_that_it_is_over() -> None:
+    years = quiet_years()
+    years.opens("update:notes:7", "notice")
+    years.go(minutes=5)
+    assert years.said() == ["update:notes:7"]
+    years.go(days=14)
+    years.closes("update:notes:7")
+    years.go(days=10)
+    assert years.said() == ["update:notes:7"]
+
+
+def test_an_update_that_was_taken_back_at_night_is_told_in_the_morning() -> None:
+    years = quiet_years()
+    years.go(hours=15)
+    years.opens("update:notes:7", "notice")
+    years.go(hours=4)
+    assert years.said() == []
+    years.go(hours=2)
+    assert years.said() == ["update:notes:7"]
+
+
 def test_what_stays_is_repeated_rarely() -> None:
     years = quiet_years()
     years.opens("stack")

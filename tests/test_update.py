@@ -129,7 +129,7 @@ async def taken_back(made: Updating) -> Job:
 async def test_row_41_one_that_never_gets_well(made: Updating) -> None:
     made.release("2.0.0", ok=False)
     job = await taken_back(made)
-    assert "back at 1.0.0" in str(job.says)
+    assert "at version 1.0.0 again" in str(job.says)
 
 
 async def test_row_41_one_that_says_it_is_the_former_one(made: Updating) -> None:
@@ -204,16 +204,28 @@ async def test_row_43_a_bad_one_is_not_tried_again_until_there_is_another(made: 
 
 async def test_there_is_one_alert(made: Updating) -> None:
     made.release("2.0.0", ok=False)
-    await taken_back(made)
+    job = await taken_back(made)
     alerts = await made.home.alerts()
-    assert [key for key in alerts if "update" in key] == [f"job:update:{STACK}"]
+    assert [key for key in alerts if "update" in key] == [f"update:{STACK}:{job.id}"]
     made.home.move(days=15)
-    assert f"job:update:{STACK}" not in await made.home.alerts()
+    assert [key for key in await made.home.alerts() if "update" in key] == []
+
+
+async def test_each_version_that_was_taken_back_is_told_of(made: Updating) -> None:
+    made.release("2.0.0", ok=False)
+    first = await taken_back(made)
+    made.release("2.0.0", "made anew", ok=False)
+    second = await taken_back(made)
+    assert first.id != second.id
+    assert [key for key in await made.home.alerts() if "update" in key] == [f"update:{STACK}:{second.id}"]
 
 
 async def test_what_people_wrote_into_the_bad_one_is_kept_aside(made: Updating) -> None:
+    """And they are told from when on it is not there any more."""
     made.release("2.0.0", after=True)
     job = await taken_back(made)
+    assert "what was written from 2" in str(job.says)
+    assert "is not in it" in str(job.says)
     kept = made.fakes.world.settings.folders.data / ".kept" / f"{STACK}-{job.id}"
     assert made.fakes.files.leaves[kept / "srv" / "schema"].text == "2.0.0"
 

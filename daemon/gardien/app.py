@@ -148,10 +148,10 @@ def household(world: World, on_point: OnPoint | None = None, begin_anew: Callabl
     releases = Releases(world, stacks, feed)
     writer = LetterWriter(world.settings.language, world.settings.name)
     witness = Witness(world, writer)
-    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits, readings, releases, witness)
     restores = Restores(world, runner, stacks, targets, backups, door)
     rescues = Rescues(world, runner, stacks, door)
-    updates = Updates(world, runner, stacks, backups, restores, door, releases, local_zone())
+    updates = Updates(world, runner, stacks, backups, restores, door, releases, feed, local_zone())
+    overviews = Overviews(world, runner, stacks, agenda, upkeep, kits, readings, releases, updates, witness)
     return House(
         alerts=Alerts(world, feed),
         settings=world.settings,

@@ -124,7 +124,7 @@ def test_row_41_a_bad_version_goes_back_with_its_data(house: Box, makers: Makers
     assert (job["state"], job["code"]) == ("failed", "update-failed"), job
     assert f"this is 1.0.1, in a {mood} mood" in job["detail"]
     as_before(house)
-    until(lambda: [each["key"] for each in house.json("alert", "list")] == [f"job:update:{STACK}"], 30)
+    until(lambda: [each["key"] for each in house.json("alert", "list")] == [f"update:{STACK}:{job['id']}"], 30)
 
 
 def test_row_42_two_majors_ahead(house: Box, makers: Makers) -> None:

@@ -325,7 +325,7 @@ def _join(client: APIClient, container: str, network: str, names: Sequence[str])
 
 
 class _Layers:
-    """A pull's events as `Progress`: the bytes of all layers known so far."""
+    """A pull's events as `Progress`: the bytes of all layers known so far; `files` are the layers."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}
@@ -335,7 +335,9 @@ class _Layers:
     def take(self, event: dict[str, Any]) -> Progress | None:
         layer, status = str(event.get("id", "")), str(event.get("status", ""))
         detail = event.get("progressDetail") or {}
-        if status == "Downloading" and detail.get("total"):
+        if status == "Pulling fs layer":
+            self._sizes.setdefault(layer, 0)
+        elif status == "Downloading" and detail.get("total"):
             self._sizes[layer] = int(detail["total"])
             self._done[layer] = int(detail.get("current", 0))
         elif status in {"Download complete", "Pull complete"} and layer in self._sizes:
@@ -345,7 +347,7 @@ class _Layers:
         now = Progress(
             bytes_done=max(self._last.bytes_done, sum(self._done.values())),
             bytes_total=sum(self._sizes.values()),
-            files_done=sum(self._done[each] >= size for each, size in self._sizes.items()),
+            files_done=sum(self._done.get(each, -1) >= size for each, size in self._sizes.items()),
             files_total=len(self._sizes),
         )
         self._last = now

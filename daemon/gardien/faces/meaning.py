@@ -24,6 +24,7 @@ _MEANING: Mapping[str, str] = MappingProxyType(
             "The files in use are untouched. Whether the backups there are whole is not known for certain."
         ),
         "retention": _UNTOUCHED,
+        "update": N_("The files in use are those of before the update."),
         "job": N_("The files in use are untouched."),
     }
 )

@@ -187,12 +187,14 @@ def _fill(name: str, value: Value, language: str) -> str:
         return number(value, language)
     if name == "taken":
         return moment(str(value), language)
+    if name == "until":
+        return moment(str(value), language, with_time=False)
     if name == "took" and isinstance(value, int | float):
         return duration(value, language)
     return str(value)
 
 
-def moment(text: str, language: str) -> str:
+def moment(text: str, language: str, *, with_time: bool = True) -> str:
     """A time written as `2026-03-03 01:41`, in UTC, as people here write it, with its day of the week: what happened on
     Tuesday is remembered as such. Other text as it is.
     """
@@ -202,7 +204,8 @@ def moment(text: str, language: str) -> str:
         return text
     local = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
     weekday = Locale.parse(language).days["format"]["wide"][local.weekday()]
-    return f"{weekday} {_date(local, 'd MMMM y', language)}, {clock(local, language)}"
+    day = f"{weekday} {_date(local, 'd MMMM y', language)}"
+    return f"{day}, {clock(local, language)}" if with_time else day
 
 
 def utc(at: datetime) -> str:

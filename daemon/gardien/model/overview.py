@@ -10,7 +10,7 @@ from gardien.model.kit import KitView
 from gardien.model.manifest import Text
 from gardien.model.proof import Trials
 from gardien.model.reading import Forecast, Reading
-from gardien.model.release import News
+from gardien.model.release import News, Outlook
 from gardien.model.rescue import Rescue
 from gardien.model.snapshot import Snapshot
 from gardien.model.target import TargetView
@@ -48,6 +48,7 @@ class StackView:
     trials: Trials = field(default_factory=Trials)  # restores of its newest backup, to see that it comes back
     rescue: Rescue = field(default_factory=Rescue)
     news: News = field(default_factory=lambda: News(""))  # of newer versions
+    outlook: Outlook = field(default_factory=Outlook)  # on its updates
     next_try: datetime | None = None  # from when on gardien restarts it, should it stay down
 
 

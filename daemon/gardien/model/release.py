@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from gardien.words import Words
@@ -11,6 +11,8 @@ from gardien.words import Words
 Jump = Literal["rebuilt", "patch", "minor", "major"]
 # What was said of an image: by its owner that it is not wanted, by us that it did not work here.
 Said = Literal["skipped", "quarantined"]
+# Who begins an update.
+Updating = Literal["by-itself", "by-hand"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -153,3 +155,42 @@ class News:
     def offered(self) -> tuple[Change, ...]:
         """Those that wait for somebody to say yes, or for their time."""
         return tuple(each for each in self.changes if each.said is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What an update that stayed has replaced."""
+
+    job: int
+    stack: str
+    key: str
+    tag: str
+    digest: str
+    version: str
+    former: str
+    snapshot: str  # of the moment before
+    target: str
+    taken: datetime | None  # that moment
+    ended: datetime
+    away: float | None  # seconds for which nobody could use it
+
+    def skipped(self, now: datetime) -> Verdict:
+        """The owner's word that it is not wanted."""
+        return Verdict(self.stack, self.key, self.tag, self.digest, "skipped", now)
+
+    def kept_until(self, days: int) -> datetime:
+        """Until when retention spares that backup for it, if that is `keep_replaced_days`."""
+        return self.ended + timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How one stack is updated: who begins, when next, what was last."""
+
+    alone: bool = False  # its patch releases are made by themselves
+    chosen: Updating | None = None  # what its owner said of this stack; None: as of the house
+    next: datetime | None = None  # when a step is made by itself
+    window: str = ""  # in which that happens: "sunday 03:00-05:00"
+    last: Replaced | None = None  # the last one that stayed, and can be gone back from
+    kept_until: datetime | None = None  # until when its backup of before is sure to be there
+    left: tuple[Change, ...] = ()  # what has been there for a while, and nobody takes

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from gardien.model.manifest import Manifest, Variable
+from gardien.model.release import Updating
 from gardien.model.settings import Closed
 
 Wanted = Literal["running", "stopped"]
-Updating = Literal["by-hand", "by-itself"]
 
 
 class Chosen(Closed):

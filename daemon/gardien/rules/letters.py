@@ -10,6 +10,10 @@ from gardien.model.letter import News, Told
 GRACE = {"trouble": timedelta(minutes=10), "notice": timedelta(hours=20), "calm": timedelta(days=7)}
 # How long one that stays open is not written about again.
 REPEAT = {"trouble": timedelta(days=3), "notice": timedelta(days=7), "calm": timedelta(days=30)}
+# An update that was taken back: told soon, since somebody may look for what they wrote; once, since there is nothing to
+# be done; and never that it is over.
+ONCE = "update:"
+SOON, NEVER = timedelta(minutes=2), timedelta(days=3650)
 CALM = timedelta(minutes=30)  # how long an alert is over before that is written
 RESTLESS = timedelta(days=1)  # the same for one that came back, which gets no second letter meanwhile
 QUIET = (time(21), time(8))  # by the machine's clock: what can wait is not written at night
@@ -57,16 +61,20 @@ def _lately(local: datetime, day: int) -> bool:
 
 def _open(each: Told, told: Sequence[Told], now: datetime) -> bool:
     alert = each.alert
-    if not _awake(alert, now) or _gone(alert.opened, now) < GRACE[alert.severity]:
+    if not _awake(alert, now) or _gone(alert.opened, now) < _grace(alert):
         return False
     heard = _heard(each, told)
     if heard is None:
         return True
     if alert.worse is not None and heard < alert.worse:
-        return _gone(alert.worse, now) >= GRACE[alert.severity]
+        return _gone(alert.worse, now) >= _grace(alert)
     if alert.asleep is not None and heard < alert.asleep:
         return True
-    return _gone(heard, now) >= REPEAT[alert.severity]
+    return _gone(heard, now) >= (NEVER if alert.key.startswith(ONCE) else REPEAT[alert.severity])
+
+
+def _grace(alert: Alert) -> timedelta:
+    return SOON if alert.key.startswith(ONCE) else GRACE[alert.severity]
 
 
 def _awake(alert: Alert, now: datetime) -> bool:
@@ -84,7 +92,12 @@ def _heard(each: Told, told: Sequence[Told]) -> datetime | None:
 
 def _over(each: Told, told: Sequence[Told], now: datetime) -> bool:
     alert = each.alert
-    if alert.closed is None or each.over is not None or (each.told is None and alert.known is None):
+    if (
+        alert.key.startswith(ONCE)
+        or alert.closed is None
+        or each.over is not None
+        or (each.told is None and alert.known is None)
+    ):
         return False
     same = [other.alert for other in told if other.alert.key == alert.key]
     if any(other.closed is None for other in same):

@@ -5,13 +5,12 @@ And what follows from the journal of updates: which was the last, and whose prog
 
 import re
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gardien.model.job import Job
 from gardien.model.manifest import Probe, UpdateRules
 from gardien.model.plan import Json, Plan, Step
-from gardien.model.release import Change, Verdict
+from gardien.model.release import Change, Replaced
 from gardien.model.stack import Stack
 from gardien.rules import plans
 from gardien.words import N_, Words
@@ -116,25 +115,6 @@ def of_version(probe: Probe, version: str) -> Probe:
 # -- from the journal
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """What an update that stayed has replaced."""
-
-    stack: str
-    key: str
-    tag: str
-    digest: str
-    version: str
-    former: str
-    snapshot: str  # of the moment before
-    target: str
-    ended: datetime
-
-    def skipped(self, now: datetime) -> Verdict:
-        """The owner's word that it is not wanted."""
-        return Verdict(self.stack, self.key, self.tag, self.digest, "skipped", now)
-
-
 def last_update(jobs: Sequence[Job]) -> Replaced | None:
     """`jobs`: all of a stack, newest first. None once something was brought back after it, or there was none."""
     for job in jobs:
@@ -142,7 +122,9 @@ def last_update(jobs: Sequence[Job]) -> Replaced | None:
             return None
         if job.plan.kind == "update" and job.state == "done" and job.ended is not None:
             facts = job.facts
+            taken, away = facts.get("taken"), facts.get("away")
             return Replaced(
+                job=job.id,
                 stack=job.plan.subject,
                 key=str(facts["key"]),
                 tag=str(facts["tag"]),
@@ -151,7 +133,9 @@ def last_update(jobs: Sequence[Job]) -> Replaced | None:
                 former=str(facts["former_version"]),
                 snapshot=str(facts["final"]),
                 target=str(facts["target"]),
+                taken=datetime.fromisoformat(taken) if isinstance(taken, str) else None,
                 ended=job.ended,
+                away=float(away) if isinstance(away, int | float) else None,
             )
     return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gardien.model.manifest import ImageRule
-from gardien.model.release import Beyond, Change, Jump, Moved, Release, Sighting, Verdict, Version
+from gardien.model.release import Beyond, Change, Jump, Moved, News, Release, Sighting, Verdict, Version
 from gardien.rules.images import Parts
 from gardien.words import N_, Words
 
@@ -234,6 +234,11 @@ def _together(digests: Sequence[str]) -> str:
     if len(digests) == 1:
         return digests[0]
     return "sha256:" + hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def left(news: News, cooling: timedelta, now: datetime, *, alone: bool) -> tuple[Change, ...]:
+    """What has cooled off and nobody takes: gardien is not to (`alone`: it takes what may go so), and no person did."""
+    return tuple(each for each in news.offered if not (alone and each.ripe is not None) and now - each.seen >= cooling)
 
 
 # -- when to ask

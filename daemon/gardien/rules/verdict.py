@@ -18,6 +18,7 @@ LETTERS = "letters"  # the key of the alert that letters do not arrive
 CLEARED_WITHIN = timedelta(days=7)
 UNRESTORABLE = frozenset({"damaged", "dump-broken", "not-healthy", "bad-input"})  # the backup itself is at fault
 SAID_FOR = timedelta(days=14)
+TAKEN_BACK = "update-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def owed(
     ]
     alerts += [
         Owed(
-            ":".join(["job", *job_key(job)]),
+            _alert_key(job),
             "trouble" if job.state == "stuck" else "notice",
             job.says or Words.of(N_("something failed")),
             job.remedy or Words.of(""),
@@ -81,6 +82,13 @@ def owed(
     return alerts
 
 
+def _alert_key(job: Job) -> str:
+    """Each version that was taken back has an alert of its own: one letter for each, and no more."""
+    if job.code == TAKEN_BACK and job.state == "failed":
+        return f"update:{job.plan.subject}:{job.id}"
+    return ":".join(["job", *job_key(job)])
+
+
 def _needs_a_word(job: Job, now: datetime) -> bool:
     """Whoever asked for a job was told when it failed; a nightly backup was asked for by nobody, and a job that could
     not even be undone concerns everybody, as does a version that did not work, for a while.
@@ -88,7 +96,7 @@ def _needs_a_word(job: Job, now: datetime) -> bool:
     if job.plan.kind == "update" and job.state == "failed":
         asked = not job.plan.facts.get("by_itself") or job.code == "busy"
         lately = job.ended is not None and now - job.ended < SAID_FOR
-        return lately and (job.code == "update-failed" or not asked)
+        return lately and (job.code == TAKEN_BACK or not asked)
     by_itself = job.plan.kind in {"backup", "copy", "check", "forget", "prune", "proof", "rekey"}
     # What was refused, its owner knows; damage has an alert of its own, which stays until it is mended.
     return job.state == "stuck" or (by_itself and job.state == "failed" and job.code not in {"refused", "damaged"})

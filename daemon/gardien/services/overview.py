@@ -25,6 +25,7 @@ from gardien.services.rescue import rescue_of, restart_after
 from gardien.services.runner import Runner
 from gardien.services.stacks import Stacks
 from gardien.services.succession import stood_down_note
+from gardien.services.update import Updates
 from gardien.services.upkeep import Upkeep
 from gardien.services.witness import Witness
 from gardien.words import N_, Words
@@ -48,6 +49,7 @@ class Overviews:
         kits: Kits,
         readings: Readings,
         releases: Releases,
+        updates: Updates,
         witness: Witness,
     ) -> None:
         self._world = world
@@ -58,6 +60,7 @@ class Overviews:
         self._kits = kits
         self._readings = readings
         self._releases = releases
+        self._updates = updates
         self._witness = witness
 
     async def stacks(self) -> tuple[StackView, ...]:
@@ -89,6 +92,7 @@ class Overviews:
             trials=await self._trials(stack, now),
             rescue=rescue,
             news=await self._releases.of(stack),
+            outlook=await self._updates.outlook(stack),
             next_try=restarts.next_try(rescue, restart_after(self._world, stack)),
         )
 

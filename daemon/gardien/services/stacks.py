@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gardien.errors import GardienError, NotFound, Refused
 from gardien.model.health import Container
+from gardien.model.job import Progress
 from gardien.model.stack import Chosen, Recipe, Stack, Wanted
 from gardien.rules import drift, given
 from gardien.rules.env import env_file, read_env
@@ -208,8 +209,21 @@ class Stacks:
 
     async def fetch_images(self, stack: Stack, run: Run) -> None:
         """All images are here before anything stops."""
+        before = latest = Progress()
+
+        def report(now: Progress) -> None:
+            nonlocal latest
+            latest = Progress(
+                bytes_done=before.bytes_done + now.bytes_done,
+                bytes_total=before.bytes_total + now.bytes_total,
+                files_done=before.files_done + now.files_done,
+                files_total=before.files_total + now.files_total,
+            )
+            run.report(latest)
+
         for image in await self.missing_images(stack):
-            await self._world.engine.pull(image, run.report)
+            await self._world.engine.pull(image, report)
+            before = latest
 
     async def want(self, name: str, wanted: Wanted) -> None:
         chosen = await self._world.shelf.chosen(name)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gardien.errors import CommandFailed, DockerDown, GardienError, NoMemory, NotHealthy, UpdateFailed
 from gardien.model.manifest import ImageRule, Probe
@@ -227,15 +227,29 @@ class Trial:
             lines = restarts.cleaned(await self._world.compose.logs(stack, LINES))
         key, tag, digest, now = run.text("key"), run.text("tag"), run.text("digest"), self._world.clock()
         await self._releases.judge(Verdict(stack.name, key, tag, digest, "quarantined", now, error.says))
+        away, closed = run.facts.get("away"), datetime.fromisoformat(run.text("closed"))
+        seen = isinstance(away, int | float)  # people were let in: what they wrote goes with it
+        taken = closed + timedelta(seconds=away) if isinstance(away, int | float) else closed
         return UpdateFailed(
-            N_("{stack} could not be updated to {version}: {why}. It is back at {former}, with its data of {moment}"),
-            N_("It is not tried again until there is another one. What it printed last: `gardien job show {job}`."),
+            N_(
+                "{stack} could not be updated to {version}: {why}. It is at version {former} again; what was written "
+                "from {taken} on, until it was taken back, is not in it"
+            )
+            if seen
+            else N_(
+                "{stack} could not be updated to {version}: {why}. It is at version {former} again, with all that was "
+                "in it; nothing is lost"
+            ),
+            N_(
+                "Nothing is to be done: this version is not tried again, the next one is. Whoever wants to know more "
+                "finds what it printed last in `gardien job show {job}`, and on the page of that job."
+            ),
             detail="\n".join((*lines, error.detail)).strip(),
             stack=stack.manifest.title.given,
             version=run.text("version"),
             former=run.text("former_version"),
             why=error.says,
-            moment=run.text("taken")[:16].replace("T", " "),
+            taken=taken.isoformat(),
             job=run.job,
         )
 

@@ -8,16 +8,17 @@ from zoneinfo import ZoneInfo
 
 from gardien.errors import GardienError, NotFound, Refused
 from gardien.model.plan import Plan
-from gardien.model.release import Change
+from gardien.model.release import Change, Outlook, Replaced, Updating
 from gardien.model.stack import Stack
 from gardien.rules import plan_update, windows
-from gardien.rules.plan_update import Replaced
+from gardien.rules import releases as rules
 from gardien.services import joins
 from gardien.services.agenda import Entry
 from gardien.services.backup import Backups
 from gardien.services.care import ALL
 from gardien.services.choice import nearest_first
 from gardien.services.door import Doorkeeper
+from gardien.services.feed import Feed
 from gardien.services.ports import World
 from gardien.services.releases import Releases
 from gardien.services.restore import Restores
@@ -41,6 +42,7 @@ class Updates:
         restores: Restores,
         door: Doorkeeper,
         releases: Releases,
+        feed: Feed,
         zone: ZoneInfo,
     ) -> None:
         self._world = world
@@ -49,7 +51,9 @@ class Updates:
         self._backups = backups
         self._restores = restores
         self._releases = releases
+        self._feed = feed
         self._zone = zone
+        self._by_itself = world.settings.updates.by_itself  # of the house; it can be chosen anew
         runner.teach("update", UpdateSteps(world, stacks, backups.work, restores.work, door, releases, zone))
 
     async def plan(self, name: str, key: str | None = None, version: str | None = None) -> Plan:
@@ -94,7 +98,45 @@ class Updates:
         """Whether its owner said so."""
         if stack.chosen.updates is not None:
             return stack.chosen.updates == "by-itself"
-        return self._world.settings.updates.by_itself
+        return self._by_itself
+
+    @property
+    def house_by_itself(self) -> bool:
+        """What is so for every stack of which nothing else is said."""
+        return self._by_itself
+
+    async def choose(self, name: str, how: Updating | None) -> None:
+        """Who begins the updates of this stack; None: as the house says. Raises NotFound, Refused if none can be."""
+        await self._releases.rules(await self._stacks.kept(name))
+        chosen = await self._world.shelf.chosen(name)
+        assert chosen is not None
+        if chosen.updates != how:
+            await self._world.shelf.choose(name, chosen.model_copy(update={"updates": how}))
+            self._feed.changed("health")
+
+    async def choose_for_house(self, how: Updating) -> None:
+        """Who begins all other updates: written into the settings file. Raises `Faults` where it cannot be."""
+        said = self._world.settings.updates.model_dump(mode="json", exclude_unset=True)
+        await self._world.shelf.merge_settings({"updates": {**said, "by_itself": how == "by-itself"}})
+        self._by_itself = how == "by-itself"
+        self._feed.changed("health")
+
+    async def outlook(self, stack: Stack) -> Outlook:
+        """How it is updated, and was."""
+        if not stack.recipe.kept:
+            return Outlook()
+        settings, now, alone = self._world.settings, self._world.clock(), self.goes_by_itself(stack)
+        last = await self.last(stack.name)
+        cooling = timedelta(days=settings.updates.cooling_days)
+        return Outlook(
+            alone=alone,
+            chosen=stack.chosen.updates,
+            next=await self.due(stack),
+            window=settings.updates.window,
+            last=last,
+            kept_until=last.kept_until(settings.limits.keep_replaced_days) if last is not None else None,
+            left=rules.left(await self._releases.of(stack), cooling, now, alone=alone),
+        )
 
     async def entries(self) -> list[Entry]:
         """What of it is due, and when."""

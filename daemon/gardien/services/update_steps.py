@@ -1,6 +1,7 @@
 """How each step of an update is done, and taken back. Which they are: `rules.plan_update`."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from gardien.errors import Busy, NoSpace, NotFound, Refused
@@ -203,14 +204,15 @@ class UpdateSteps:
         away = run.facts.get("away")
         run.done(
             N_(
-                "{stack} went from {former} to {version}; it was away for {seconds} seconds; the backup of before is "
-                "{snapshot}"
+                "{stack} went from {former} to {version}; it was away for {took}. The backup of before, {snapshot}, is "
+                "kept until {until} to go back to"
             ),
             stack=stack.manifest.title.given,
             former=run.text("former_version"),
             version=run.text("version"),
-            seconds=round(away) if isinstance(away, int | float) else 0,
+            took=round(away) if isinstance(away, int | float) else 0,
             snapshot=run.text("final")[:8],
+            until=(self._world.clock() + timedelta(days=self._world.settings.limits.keep_replaced_days)).isoformat(),
         )
 
 
