@@ -40,6 +40,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "incomplete": 409,
         "damaged": 409,
         "not-healthy": 409,
+        "update-failed": 409,
         "dump-broken": 409,
         "docker-down": 503,
         "disk-missing": 503,
