@@ -122,6 +122,15 @@ def test_again_and_again_is_three_times_in_ten_minutes() -> None:
     assert quiet.mishaps == ()
 
 
+def test_the_last_lines_are_those_that_were_said_last_by_whatever_service() -> None:
+    said = [f"app-1 | 2026-03-02T12:00:{each:02d}.5Z app {each}" for each in range(1, 40, 2)]
+    said += ["app-1 |   and how it came to that"]
+    said += [f"redis-1 | 2026-03-02T12:00:{each:02d}.5Z redis {each}" for each in range(0, 30, 2)]
+    lines = [each.partition(" |")[2].strip() for each in restarts.cleaned("\n".join(said))]
+    assert lines[-2:] == ["2026-03-02T12:00:39.5Z app 39", "and how it came to that"]
+    assert lines[-7].endswith("app 29") and lines[-8].endswith("redis 28")
+
+
 def test_a_log_is_cut_and_cleaned() -> None:
     lines = restarts.cleaned("".join(f"{each}\x1b[31m red\x07\n" for each in range(50)) + "\n" + "x" * 1000)
     assert len(lines) == restarts.LINES

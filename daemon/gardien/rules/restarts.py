@@ -1,5 +1,6 @@
 """When a stack that stays down is restarted, and when it is left alone; what counts as coming and going."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ _BURSTS: Mapping[Befell, timedelta] = MappingProxyType(
 FALLS = 3  # within WINDOW: then it comes and goes, and that is one alert until it is well for a while
 DEATHS, AGAIN_AND_AGAIN = 3, timedelta(minutes=10)
 LINES, WIDTH = 20, 300  # of a log
+_TIME = re.compile(r"\| (\d{4}-\d\d-\d\dT[\d:.]+Z)")  # in front of what a service said
 
 
 def seen(before: Rescue, health: Health, says: Words, now: datetime) -> Rescue:
@@ -130,6 +132,14 @@ def plan(stack: Stack, service: str | None) -> Plan:
 
 
 def cleaned(log: str) -> tuple[str, ...]:
-    """The last lines of a log, of which nothing moves a terminal's cursor or colours it."""
+    """The last lines of a log, of which nothing moves a terminal's cursor or colours it.
+
+    Compose tells one service after the other: where lines bear their times, those decide.
+    """
     lines = ["".join(each if each.isprintable() else " " for each in line).strip() for line in log.splitlines()]
-    return tuple(line[:WIDTH] for line in lines if line)[-LINES:]
+    timed, at = [], ""
+    for line in filter(None, lines):
+        if (found := _TIME.search(line)) is not None:
+            at = found[1]
+        timed.append((at, line[:WIDTH]))
+    return tuple(line for _, line in sorted(timed, key=lambda each: each[0]))[-LINES:]

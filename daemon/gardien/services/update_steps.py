@@ -1,7 +1,7 @@
 """How each step of an update is done, and taken back. Which they are: `rules.plan_update`."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gardien.errors import Busy, NoSpace, NotFound, Refused
@@ -161,7 +161,12 @@ class UpdateSteps:
         """Nothing of the pause outlasts the stop: an upgrade would keep it on for ever."""
         stack = await self._stacks.get(run.plan.subject)
         if "pause_seconds" not in run.facts:
-            await self._backup.do["resume"](run)
+            resume = list(stack.manifest.backup.resume)
+            while resume and resume[-1].start:  # it would run for a moment, at work on what was saved already
+                resume.pop()
+            await recipes.carry_out(self._world, stack, resume)
+            paused = datetime.fromisoformat(run.text("paused"))
+            await run.remember(pause_seconds=max(0.0, (self._world.clock() - paused).total_seconds()))
         await self._world.files.remove(stack.dumps)
         if first := (await self._releases.rules(stack)).stop_first:
             await self._world.compose.stop(stack, first)
