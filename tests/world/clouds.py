@@ -138,7 +138,8 @@ def settle(box: Box, makers: CloudMakers) -> None:
     fill(box, 60)
     box.sql(
         "INSERT INTO oc_filecache (storage, path, path_hash, name, size, etag)"
-        " SELECT (SELECT MIN(storage) FROM oc_filecache), CONCAT('files/', id), MD5(CONCAT('files/', id)), id, 1, LEFT(SHA1(id), 20) FROM practice_notes"
+        " SELECT (SELECT MIN(storage) FROM oc_filecache), CONCAT('files/', id),"
+        " MD5(CONCAT('files/', id)), id, 1, LEFT(SHA1(id), 20) FROM practice_notes"
     )
 
 
