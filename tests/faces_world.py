@@ -30,6 +30,8 @@ from gardien.services.feed import Feed
 from gardien.services.house import House
 from gardien.services.people import People
 from gardien.words import N_, Given, Words
+from tests.faces_updates import STEPS as OF_AN_UPDATE
+from tests.faces_updates import Releases, Updates
 
 GB = 10**9
 STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
@@ -55,6 +57,7 @@ STEPS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("settle", N_("Clear up; what was replaced is kept for some days")),
     ),
     "drill": (("fetch", N_("Fetch the files into a folder beside, reading each one back")),),
+    "update": tuple(OF_AN_UPDATE.items()),
     "start": (("up", N_("Start the application")),),
     "stop": (("down", N_("Stop the application")),),
     "restart": (("restart", N_("Stop and start the application")),),
@@ -200,8 +203,8 @@ class World:
             beacon=nobody,  # type: ignore[arg-type]
             letters=nobody,  # type: ignore[arg-type]
             readings=Readings(self),  # type: ignore[arg-type]
-            releases=nobody,  # type: ignore[arg-type]
-            updates=nobody,  # type: ignore[arg-type]
+            releases=Releases(self),  # type: ignore[arg-type]
+            updates=Updates(self),  # type: ignore[arg-type]
             witness=nobody,  # type: ignore[arg-type]
             calendar=nobody,  # type: ignore[arg-type]
             feed=self.feed,

@@ -9,7 +9,7 @@ import math
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,10 +25,12 @@ from gardien.model.job import Progress
 from gardien.model.manifest import Text
 from gardien.model.operator import Operator, country_name
 from gardien.model.reading import Forecast, Point, Reading
+from gardien.model.release import Asked, Beyond, News, Outlook, Verdict
 from gardien.model.settings import Page as PageSettings
 from gardien.model.target import Care
 from gardien.words import N_, Words
 from tests.coming_back import practice
+from tests.faces_updates import change, replaced, tell
 from tests.faces_world import CERTIFICATE, GB, World, make_world, recipe_of
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
@@ -113,6 +115,51 @@ def live_on(world: World) -> None:
         timedelta(minutes=12),
     )
     world.add_job("add", "notes", "done", ago=timedelta(minutes=20))
+
+
+def renew(world: World) -> None:
+    """New versions: one waits, one was skipped, one did not work, one is too far away; and an update two days ago."""
+    now, said = world.now, Verdict("nextcloud", "APP_IMAGE", "", "", "skipped", world.now)
+    bad = replace(said, said="quarantined", why=Words.of(N_("{stack} does not answer"), stack="Nextcloud"))
+    patch = change(world, "nextcloud", "34.0.4")
+    news = News(
+        "nextcloud",
+        Asked(now, now, now - timedelta(hours=5)),
+        changes=(
+            patch,
+            change(world, "nextcloud", "34.1.0", "minor", newest="35.0.1", said=said),
+            change(world, "nextcloud", "34.0.5", said=bad),
+        ),
+        beyond=(
+            Beyond("DB_IMAGE", "12.3.2", Words.of(N_("gardien does not take this image to another major version"))),
+        ),
+    )
+    last = replaced(world, "nextcloud")
+    sunday = now + timedelta(days=(6 - now.weekday()) % 7, hours=-6, minutes=-12)
+    outlook = Outlook(alone=True, next=sunday, window="sunday 03:00-05:00", last=last, kept_until=last.kept_until(14))
+    tell(world, "nextcloud", news, outlook)
+    tell(world, "notes", News("notes", Asked(now, now, now - timedelta(hours=5))), Outlook())
+    failed = world.add_job(
+        "update", "notes", "failed", ago=timedelta(hours=30), at=6, code="update-failed",
+        says=Words.of(
+            N_(
+                "{stack} could not be updated to {version}: {why}. It is at version {former} again, with all that was "
+                "in it; nothing is lost"
+            ),
+            stack="Notes", version="2.1.0", former="2.0.4", why=Words.of(N_("{stack} does not answer"), stack="Notes"),
+        ),
+        remedy=Words.of(
+            N_(
+                "Nothing is to be done: this version is not tried again, the next one is. Whoever wants to know more "
+                "finds what it printed last in `gardien job show {job}`, and on the page of that job."
+            ),
+            job=8,
+        ),
+        detail="app-1  | migrating the table notes\napp-1  | FATAL: out of range",
+    )  # fmt: skip
+    job = world.add_job("update", "notes", "running", ago=timedelta(minutes=1), at=1)
+    world.progress[job.id] = Progress(120_000_000, 340_000_000, 3, 5)
+    assert failed.id < job.id
 
 
 def save(world: World) -> None:
@@ -263,47 +310,70 @@ async def for_readme(browser: Browser) -> None:
             await context.close()
 
 
-async def everything(browser: Browser, folder: Path) -> None:
+def pages_of(mood: str, world: World) -> dict[str, str]:
+    """What is worth a picture then, by its name."""
+    pages = {
+        "home": "/",
+        "stack": "/stacks/nextcloud",
+        "restore": "/stacks/notes/restore",
+        "stop": "/stacks/notes/stop",
+        "backups": "/backups",
+        "jobs": "/jobs",
+        "job": f"/jobs/{len(world.jobs)}",
+        "account": "/account",
+        "machine": "/machine",
+        "missing": "/stacks/nothing",
+    }
+    if mood == "bad":
+        return {name: pages[name] for name in ("home", "stack", "backups", "job", "machine")}
+    if mood == "copied":
+        return {name: pages[name] for name in ("stack", "backups")}
+    if mood == "new":
+        return {
+            "home": "/",
+            "stack": "/stacks/nextcloud",
+            "fetching": f"/jobs/{len(world.jobs)}",
+            "failed": f"/jobs/{len(world.jobs) - 1}",
+            "updates": "/updates",
+            "updates-of": "/stacks/nextcloud/updates",
+            "run": "/stacks/nextcloud/updates/run",
+            "back": "/stacks/nextcloud/updates/back",
+            "skip": "/stacks/nextcloud/updates/skip",
+            "none": "/stacks/notes/updates/run",
+        }
+    if mood == "life":
+        return {
+            "home": "/",
+            "stack": "/stacks/notes",
+            "unkept": "/stacks/wiki",
+            "job": f"/jobs/{len(world.jobs)}",
+            "offers": "/add",
+            "add": "/add/meetings",
+            "settings": "/stacks/notes/settings",
+            "logs": "/stacks/notes/logs?service=app",
+            "first-login": "/stacks/notes/first-login",
+            "remove": "/stacks/nextcloud/remove",
+            "certificate": "/certificate",
+        }
+    return pages
+
+
+async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> None:
     """Every page, in both languages, light and dark, narrow and wide."""
     folder.mkdir(parents=True, exist_ok=True)
-    await coming_back(browser, folder)
+    if not moods or "back" in moods:
+        await coming_back(browser, folder)
     for mood, furnishings in (
         ("good", (furnish, measure, save)),
         ("bad", (furnish, worry)),
         ("life", (furnish, live_on)),
         ("copied", (furnish, copied)),
+        ("new", (furnish, renew)),
     ):
+        if moods and mood not in moods:
+            continue
         async with opened(furnishings) as world:
-            pages = {
-                "home": "/",
-                "stack": "/stacks/nextcloud",
-                "restore": "/stacks/notes/restore",
-                "stop": "/stacks/notes/stop",
-                "backups": "/backups",
-                "jobs": "/jobs",
-                "job": f"/jobs/{len(world.jobs)}",
-                "account": "/account",
-                "machine": "/machine",
-                "missing": "/stacks/nothing",
-            }
-            if mood == "bad":
-                pages = {name: pages[name] for name in ("home", "stack", "backups", "job", "machine")}
-            if mood == "copied":
-                pages = {name: pages[name] for name in ("stack", "backups")}
-            if mood == "life":
-                pages = {
-                    "home": "/",
-                    "stack": "/stacks/notes",
-                    "unkept": "/stacks/wiki",
-                    "job": f"/jobs/{len(world.jobs)}",
-                    "offers": "/add",
-                    "add": "/add/meetings",
-                    "settings": "/stacks/notes/settings",
-                    "logs": "/stacks/notes/logs?service=app",
-                    "first-login": "/stacks/notes/first-login",
-                    "remove": "/stacks/nextcloud/remove",
-                    "certificate": "/certificate",
-                }
+            pages = pages_of(mood, world)
             for language in ("en", "fr"):
                 for scheme in ("light", "dark"):
                     for width in (320, 1280):
@@ -381,10 +451,12 @@ async def main() -> None:
     """As the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FOLDER")
-    folder = parser.parse_args().all
+    parser.add_argument("--mood", action="append", help="with --all: of these pages alone, such as `new`")
+    said = parser.parse_args()
+    folder = said.all
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        await (everything(browser, folder) if folder else for_readme(browser))
+        await (everything(browser, folder, said.mood or ()) if folder else for_readme(browser))
         await browser.close()
 
 

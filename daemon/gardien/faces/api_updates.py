@@ -1,10 +1,21 @@
 """The JSON API of updates. See `api`."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import cast
+
 from aiohttp import web
 
-from gardien.faces import asked, wire, wire_updates
+from gardien.errors import BadInput
+from gardien.faces import asked, present, wire, wire_updates
 from gardien.faces.api_targets import ROOT
+from gardien.model.plan import Plan
+from gardien.model.release import Jump, Updating
 from gardien.services.house import House
+from gardien.words import N_
+
+AS_THE_HOUSE = "as-the-house"
+HOW: Mapping[str, Updating] = MappingProxyType({"by-itself": "by-itself", "by-hand": "by-hand"})
 
 
 class UpdatesApi:
@@ -15,16 +26,29 @@ class UpdatesApi:
 
     async def news(self, request: web.Request) -> web.Response:
         """What is new, of one stack with `?stack=` or of all."""
-        releases, name = self._house.releases, request.query.get("stack")
-        found = [await releases.news(name)] if name is not None else await releases.all()
-        return web.json_response({"updates": [wire_updates.news(each, asked.language(request)) for each in found]})
+        return await self._told(request, request.query.get("stack"))
 
     async def look(self, request: web.Request) -> web.Response:
         """Ask the registries now; then the same as `news`. It may take a minute."""
         name = (await asked.fields(request, {}, {"stack": str})).get("stack")
         await self._house.releases.look(name)
-        found = [await self._house.releases.news(name)] if name is not None else await self._house.releases.all()
-        return web.json_response({"updates": [wire_updates.news(each, asked.language(request)) for each in found]})
+        return await self._told(request, name)
+
+    async def _told(self, request: web.Request, name: str | None) -> web.Response:
+        house, language = self._house, asked.language(request)
+        stacks = [await house.stacks.get(name)] if name is not None else await house.stacks.all()
+        told = [
+            wire_updates.news(await house.releases.of(stack), await house.updates.outlook(stack), language)
+            for stack in stacks
+            if stack.recipe.kept or name is not None
+        ]
+        return web.json_response({"updates": told, "house_by_itself": house.updates.house_by_itself})
+
+    async def choose(self, request: web.Request) -> web.Response:
+        """Who begins the updates of `stack`, or without it of every stack of which nothing else is said."""
+        body = await asked.fields(request, {"how": str}, {"stack": str})
+        await choose(self._house, body.get("stack"), body["how"])
+        return await self._told(request, body.get("stack"))
 
     async def skip(self, request: web.Request) -> web.Response:
         """Do not offer this one; with `undo` offer again what was skipped."""
@@ -41,7 +65,9 @@ class UpdatesApi:
         what = (body["stack"], body.get("image"), body.get("version"))
         updates = self._house.updates
         if body.get("dry_run"):
-            return web.json_response({"plan": wire.plan(await updates.plan(*what), asked.language(request))})
+            plan = await updates.plan(*what)
+            said = await about(self._house, plan, asked.language(request))
+            return web.json_response({"plan": {**wire.plan(plan, asked.language(request)), **said}})
         return web.json_response({"job": await updates.run(*what)}, status=202)
 
     async def rollback(self, request: web.Request) -> web.Response:
@@ -55,6 +81,33 @@ class UpdatesApi:
         return web.json_response({"job": await updates.rollback(body["stack"])}, status=202)
 
 
+async def about(house: House, plan: Plan, language: str) -> dict[str, object]:
+    """What the plan of an update leads to, and what people notice of it."""
+    last = await house.updates.last(plan.subject)
+    jump = cast("Jump", plan.facts["jump"])
+    return {
+        "from": plan.facts["former_version"],
+        "to": plan.facts["version"],
+        "jump": jump,
+        "jump_says": present.translate(wire_updates.JUMP[jump], language),
+        "last_away_seconds": last.away if last is not None else None,
+        "watch_seconds": house.settings.limits.watch_update,
+    }
+
+
+async def choose(house: House, stack: str | None, how: str) -> None:
+    """Say who begins. Raises BadInput, NotFound, Refused."""
+    updating = HOW.get(how)
+    if how == AS_THE_HOUSE and stack is not None:
+        await house.updates.choose(stack, None)
+    elif updating is None:
+        raise BadInput(N_("“{text}” is not a way in which updates are made"), N_("by-itself, or by-hand."), text=how)
+    elif stack is not None:
+        await house.updates.choose(stack, updating)
+    else:
+        await house.updates.choose_for_house(updating)
+
+
 def routes(house: House) -> list[web.RouteDef]:
     """Every route, with its full path."""
     api = UpdatesApi(house)
@@ -62,6 +115,7 @@ def routes(house: House) -> list[web.RouteDef]:
         web.get(f"{ROOT}/updates", api.news),
         web.post(f"{ROOT}/updates/look", api.look),
         web.post(f"{ROOT}/updates/skip", api.skip),
+        web.post(f"{ROOT}/updates/set", api.choose),
         web.post(f"{ROOT}/updates/run", api.run),
         web.post(f"{ROOT}/updates/rollback", api.rollback),
     ]

@@ -19,6 +19,7 @@ def update() -> None:
     What would be done?           gardien update plan nextcloud
     Take the next step:           gardien update run nextcloud
     Back again, data and all:     gardien update rollback nextcloud
+    Small repairs by themselves:  gardien update set nextcloud --by-itself
     """
 
 
@@ -51,6 +52,28 @@ def skip(session: Session, *, stack: str, version: str | None, image: str | None
     session.show(told, lambda terminal: terminal_updates.skipped(terminal, stack, told))
 
 
+@update.command("set")
+@click.argument("stack", metavar="[STACK]", required=False)
+@click.option("--house", is_flag=True, help="For every stack of which nothing else is said.")
+@click.option("--by-itself", "how", flag_value="by-itself", help="Small repairs (patches) are made by themselves.")
+@click.option("--by-hand", "how", flag_value="by-hand", help="Nothing is made unless somebody says so.")
+@click.option("--as-the-house", "how", flag_value="as-the-house", help="As it is said for the house.")
+@answers
+def set_(session: Session, *, stack: str | None, house: bool, how: str | None) -> None:
+    """Whether small repairs are made by themselves, in the window of the settings. What is greater never is."""
+    from gardien.faces import terminal_updates  # noqa: PLC0415
+
+    if how is None or house == (stack is not None) or (house and how == "as-the-house"):
+        raise BadInput(
+            N_("this does not say what is to be set"),
+            N_(
+                "`gardien update set STACK --by-itself`, `--by-hand` or `--as-the-house`; or --house in place of STACK."
+            ),
+        )
+    told = session.daemon.post("updates", "set", stack=stack, how=how)
+    session.show(told, lambda terminal: terminal_updates.chosen(terminal, told, stack))
+
+
 @update.command()
 @STACK
 @VERSION
@@ -58,7 +81,14 @@ def skip(session: Session, *, stack: str, version: str | None, image: str | None
 @answers
 def plan(session: Session, *, stack: str, version: str | None, image: str | None) -> None:
     """What an update would do, step by step, and what taking each back means. Nothing is changed."""
-    session.start("updates", "run", stack=stack, version=version, image=image, dry_run=True, no_wait=False)
+    _plan(session, stack=stack, version=version, image=image)
+
+
+def _plan(session: Session, **which: str | None) -> None:
+    from gardien.faces import terminal_updates  # noqa: PLC0415
+
+    plan = session.daemon.post("updates", "run", **which, dry_run=True)["plan"]
+    session.show(plan, lambda terminal: terminal_updates.plan(terminal, plan))
 
 
 @update.command()
@@ -69,8 +99,11 @@ def plan(session: Session, *, stack: str, version: str | None, image: str | None
 @answers
 def run(session: Session, *, stack: str, version: str | None, image: str | None, dry_run: bool, no_wait: bool) -> None:
     """Take the next step, or the one to VERSION: after a backup, watched, and taken back if it does not get well."""
+    if dry_run:
+        _plan(session, stack=stack, version=version, image=image)
+        return
     session.finish(
-        session.start("updates", "run", stack=stack, version=version, image=image, dry_run=dry_run, no_wait=no_wait)
+        session.start("updates", "run", stack=stack, version=version, image=image, dry_run=False, no_wait=no_wait)
     )
 
 
@@ -81,13 +114,18 @@ def run(session: Session, *, stack: str, version: str | None, image: str | None,
 @answers
 def rollback(session: Session, *, stack: str, yes: bool, dry_run: bool, no_wait: bool) -> None:
     """Back to the version and the data of before the last update. What was written since is kept aside for a while."""
+    from gardien.faces import terminal_updates  # noqa: PLC0415
+
     if not dry_run and not yes:
         if not session.listens:
             raise BadInput(
-                N_("a restore replaces the present state of {stack}, and nobody is here to agree"),
+                N_("going back replaces the present state of {stack}, and nobody is here to agree"),
                 N_("Add --yes if that is meant, or --dry-run to see what it would do."),
                 stack=stack,
             )
-        session.terminal.plan(session.daemon.post("updates", "rollback", stack=stack, dry_run=True)["plan"])
+        plan = session.daemon.post("updates", "rollback", stack=stack, dry_run=True)["plan"]
+        [news] = session.daemon.get("updates", stack=stack)["updates"]
+        session.terminal.plan(plan)
+        terminal_updates.goes_back(session.terminal, news["last"])
         session.agree()
     session.finish(session.start("updates", "rollback", stack=stack, dry_run=dry_run, no_wait=no_wait))

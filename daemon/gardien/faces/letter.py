@@ -128,7 +128,15 @@ def _stack(view: StackView, now: datetime, language: str) -> list[str]:
         capital(translate(N_("proven restorable {when}"), language, when=when(proven.ended, now, language)))
         if proven is not None
         else translate(N_("Not proven restorable yet"), language),
+        *_left(view, language),
     ]
+
+
+def _left(view: StackView, language: str) -> list[str]:
+    """An update that has been there for a while, and that nobody takes."""
+    versions = ", ".join(dict.fromkeys(each.text for each in view.outlook.left))
+    text = N_("An update to {version} waits for your yes: on its page, or `gardien update run {stack}`")
+    return [translate(text, language, version=versions, stack=view.name)] if versions else []
 
 
 def _subject(alerts: Sequence[Alert], open_: int, language: str) -> str:

@@ -136,6 +136,7 @@ ANSWER: Mapping[str, str] = MappingProxyType(
 UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 OCTETS = MappingProxyType({"TB": "To", "GB": "Go", "MB": "Mo", "kB": "ko", "B": "o"})
 NBSP = "\N{NO-BREAK SPACE}"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @cache
@@ -380,6 +381,18 @@ def when(then: datetime, now: datetime, language: str) -> str:
         text = N_("on {date} at {time}")
         return translate(text, language, date=day(then, now, language), time=clock(then, language))
     return translate(text, language, time=clock(then, language))
+
+
+def window(text: str, language: str) -> str:
+    """`sunday 03:00-05:00` or `daily 03:00-05:00`, to follow a verb: `every Sunday between 03:00 and 05:00`."""
+    day, _, hours = " ".join(text.lower().split()).partition(" ")
+    begin, _, end = hours.partition("-")
+    if language == "fr":
+        begin, end = (each.replace(":", f"{NBSP}h{NBSP}") for each in (begin, end))
+    if day not in WEEKDAYS:
+        return translate(N_("every day between {begin} and {end}"), language, begin=begin, end=end)
+    name = Locale.parse(language).days["format"]["wide"][WEEKDAYS.index(day)]
+    return translate(N_("every {day} between {begin} and {end}"), language, day=name, begin=begin, end=end)
 
 
 def sentence(words: Words, language: str) -> str:

@@ -118,6 +118,7 @@ class Screen:
             "speed",
             "weekday",
             "when",
+            "window",
         ):
             environment.filters[name] = partial(getattr(present, name), language=language)
         environment.filters["tr"] = partial(present.translate, language=language)

@@ -30,6 +30,7 @@ from gardien.faces import (
     proof_pages,
     report,
     stack_pages,
+    update_pages,
     wire,
 )
 from gardien.faces.auth import over_socket
@@ -183,6 +184,7 @@ def make_app(house: House) -> web.Application:
         auth.routes(),
         pages.routes(),
         stack_pages.routes(),
+        update_pages.routes(),
         backup_pages.routes(),
         browse_pages.routes(),
         kit_pages.routes(),

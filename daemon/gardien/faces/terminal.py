@@ -343,6 +343,11 @@ class Terminal:
             if progress["bytes_total"]:
                 done, total = self.size(progress["bytes_done"]), self.size(progress["bytes_total"])
                 parts.append(self.tr(N_("{free} of {total}"), free=done, total=total))
+                if job["step"] == "images" and progress["files_total"]:  # the layers of a program
+                    done, total = (
+                        present.number(progress[name], self.language) for name in ("files_done", "files_total")
+                    )
+                    parts.append(self.tr(N_("{done} of {total} parts"), done=done, total=total))
             elif progress["files_total"]:  # of what has no bytes yet: restic's packs
                 done, total = (present.number(progress[name], self.language) for name in ("files_done", "files_total"))
                 parts.append(self.tr(N_("{free} of {total}"), free=done, total=total))

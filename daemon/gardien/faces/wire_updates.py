@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gardien.faces import present
-from gardien.model.release import Change, Jump, News
+from gardien.model.release import Change, Jump, News, Outlook
 from gardien.words import N_
 
 Data = dict[str, Any]
@@ -21,8 +21,8 @@ JUMP: Mapping[Jump, str] = MappingProxyType(
 )
 
 
-def news(news: News, language: str) -> Data:
-    """What is new for one stack: `changes` are the next steps, `beyond` what no step leads to yet."""
+def news(news: News, outlook: Outlook, language: str) -> Data:
+    """What is new for one stack: `changes` are the next steps, `beyond` what no step leads to yet; and its outlook."""
     asked = news.asked
     return {
         "stack": news.stack,
@@ -50,6 +50,31 @@ def news(news: News, language: str) -> Data:
             for each in news.moved
         ],
         "unfollowed": {name: present.say(why, language) for name, why in news.unfollowed.items()},
+        **look_out(outlook),
+    }
+
+
+def look_out(outlook: Outlook) -> Data:
+    """Who begins an update, when the next one is, and what the last one was: null if one cannot go back from any."""
+    last = outlook.last
+    return {
+        "by_itself": outlook.alone,
+        "chosen": outlook.chosen,
+        "window": outlook.window,
+        "next": _moment(outlook.next),
+        "left": [each.text for each in outlook.left],
+        "last": last
+        and {
+            "job": last.job,
+            "from": last.former,
+            "to": last.version,
+            "ended": _moment(last.ended),
+            "away_seconds": last.away,
+            "snapshot": last.snapshot,
+            "target": last.target,
+            "taken": _moment(last.taken),
+            "kept_until": _moment(outlook.kept_until),
+        },
     }
 
 
