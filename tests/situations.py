@@ -6,6 +6,7 @@ Run after a sentence was changed on purpose, and read what changed aloud: `pytho
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gardien.model.letter import News, Text
 from gardien.model.manifest import Text as Said
 from gardien.model.overview import Overview, StackView
 from gardien.model.proof import Proof, Trials
+from gardien.model.release import Change, Outlook
 from gardien.model.snapshot import Snapshot
 from gardien.words import Given, Value, Words
 
@@ -75,7 +77,29 @@ CHECK = alert(
     "check-late:box", "the backups at {target} have not been checked for too long",
     "Check them now: `gardien backup check {target}`.", since=DAY, severity="notice", target="box",
 )  # fmt: skip
-ALERTS = (DOWN, LATE, FULL, GONE, DAMAGED, DRILL, MAIL, CHECK)
+BACK = alert(
+    "update:nextcloud:12",
+    "{stack} could not be updated to {version}: {why}. It is at version {former} again, with all that was in it; "
+    "nothing is lost",
+    "Nothing is to be done: this version is not tried again, the next one is. Whoever wants to know more finds what "
+    "it printed last in `gardien job show {job}`, and on the page of that job.",
+    since=timedelta(minutes=3), severity="notice", stack=FILES, version="34.0.4", former="34.0.3", job=12,
+    taken="2026-03-03 09:11",
+    why=Words.of(
+        "it does not say that it is well at version {version}: {why}", version="34.0.4",
+        why=Words.of("{stack} does not answer", stack=FILES),
+    ),
+)  # fmt: skip
+BACK_LATER = alert(
+    "update:nextcloud:12",
+    "{stack} could not be updated to {version}: {why}. It is at version {former} again; what was written from {taken} "
+    "on, until it was taken back, is not in it",
+    BACK.remedy.text,
+    since=timedelta(minutes=3), severity="notice", stack=FILES, version="34.0.4", former="34.0.3", job=12,
+    taken="2026-03-03 09:11",
+    why=Words.of("its service {service} ended by itself {times} times", service="app", times=2),
+)  # fmt: skip
+ALERTS = (BACK, BACK_LATER, DOWN, LATE, FULL, GONE, DAMAGED, DRILL, MAIL, CHECK)
 
 
 def _stack(name: str, title: Given, saved: timedelta, proven: timedelta | None) -> StackView:
@@ -106,6 +130,11 @@ WEEK = Overview(
     alerts=(),
 )
 
+STEP = Change(
+    "nextcloud", "NEXTCLOUD_IMAGE", {}, {}, "35.0.0-apache", "", "35.0.0", "34.0.3", "major", "", NOW - 9 * DAY, None
+)  # fmt: skip
+WAITING = replace(WEEK, stacks=(replace(WEEK.stacks[0], outlook=Outlook(left=(STEP,))), *WEEK.stacks[1:]))
+
 SITUATIONS: Mapping[str, Callable[[LetterWriter], Text]] = {
     "stack-down": lambda writer: writer.news(News((DOWN,)), NOW),
     "backup-late": lambda writer: writer.news(News((LATE,)), NOW),
@@ -116,6 +145,9 @@ SITUATIONS: Mapping[str, Callable[[LetterWriter], Text]] = {
     "mail-came-back": lambda writer: writer.news(News(over=(MAIL,)), NOW),
     "several-at-once": lambda writer: writer.news(News((CHECK, DOWN, LATE), (MAIL,)), NOW),
     "it-is-over": lambda writer: writer.news(News(over=(DOWN_OVER,)), NOW),
+    "update-taken-back": lambda writer: writer.news(News((BACK,)), NOW),
+    "update-taken-back-later": lambda writer: writer.news(News((BACK_LATER,)), NOW),
+    "week-an-update-waits": lambda writer: writer.week(WAITING),
     "week-all-is-well": lambda writer: writer.week(WEEK),
     "month": lambda writer: writer.month("2026-02"),
     "test": lambda writer: writer.news(News(), NOW),

@@ -11,12 +11,13 @@ from gardien.faces.meaning import meaning
 from gardien.faces.present import capital, say, sentence, size, translate, when
 from gardien.faces.screen import CODE
 from gardien.model.health import Alert
-from gardien.model.letter import News, Text
+from gardien.model.letter import ONCE, News, Text
 from gardien.model.overview import Overview, StackView
 from gardien.words import N_, Words
 
 _NEEDS_YOU = N_("gardien on {house} needs you: open its page")
 _OVER = N_("It is over. What it was: {what}")
+_TAKEN_BACK = N_("{stack} was not updated to {version}; version {former} runs again")
 _FOOT = N_(
     "gardien on {house} writes this by itself. Its page shows how things stand now, and has a button for most of what "
     "is to be done."
@@ -141,6 +142,8 @@ def _left(view: StackView, language: str) -> list[str]:
 
 def _subject(alerts: Sequence[Alert], open_: int, language: str) -> str:
     if len(alerts) == 1:
+        if alerts[0].key.startswith(ONCE):
+            return translate(_TAKEN_BACK, language, **alerts[0].says.values)
         said = say(alerts[0].says, language)
         return said if open_ else translate(N_("it is over ({what})"), language, what=said)
     if open_:
@@ -153,9 +156,13 @@ def _open(alert: Alert, now: datetime, language: str) -> list[str]:
         sentence(alert.says, language),
         capital(translate(N_("since {when}"), language, when=when(alert.opened, now, language))) + ".",
     ]
+    if alert.key.startswith(ONCE):
+        lines[1] = capital(when(alert.opened, now, language)) + "."
     if (means := meaning(alert.key, alert.says)) is not None:
         lines.append(say(means, language))
-    if alert.remedy.text:
+    if alert.key.startswith(ONCE):
+        lines.append(sentence(alert.remedy, language))
+    elif alert.remedy.text:
         lines.append(translate(N_("What to do: {remedy}"), language, remedy=alert.remedy))
     return lines
 

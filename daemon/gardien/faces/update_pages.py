@@ -3,6 +3,8 @@
 What changes an application is shown first, and asked.
 """
 
+from datetime import timedelta
+
 from aiohttp import web
 
 from gardien.errors import Refused
@@ -22,7 +24,7 @@ async def all_page(request: web.Request) -> web.Response:
         "updates.html",
         **shown.context(),
         window=updates.window,
-        cooling=updates.cooling_days,
+        cooling=timedelta(days=updates.cooling_days),
         alone=request.app[HOUSE].updates.house_by_itself,
     )
 
@@ -38,7 +40,7 @@ async def stack_page(request: web.Request) -> web.Response:
         stack=stack,
         busy=stack.name in shown.working,
         window=updates.window,
-        cooling=updates.cooling_days,
+        cooling=timedelta(days=updates.cooling_days),
         house_alone=request.app[HOUSE].updates.house_by_itself,
     )
 

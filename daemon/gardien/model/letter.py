@@ -8,6 +8,9 @@ from gardien.model.health import Alert
 from gardien.words import Words
 
 Way = Literal["mail", "second"]
+# How the keys of alerts begin that are told soon, since somebody may look for what they wrote; once, since there is
+# nothing to be done; and never that they are over: of an update that was taken back.
+ONCE = "update:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta, tzinfo
 
 from gardien.model.health import Alert
-from gardien.model.letter import News, Told
+from gardien.model.letter import ONCE, News, Told
 
 # How long an alert is open before anybody is written to: what passes by itself is no letter.
 GRACE = {"trouble": timedelta(minutes=10), "notice": timedelta(hours=20), "calm": timedelta(days=7)}
 # How long one that stays open is not written about again.
 REPEAT = {"trouble": timedelta(days=3), "notice": timedelta(days=7), "calm": timedelta(days=30)}
-# An update that was taken back: told soon, since somebody may look for what they wrote; once, since there is nothing to
-# be done; and never that it is over.
-ONCE = "update:"
-SOON, NEVER = timedelta(minutes=2), timedelta(days=3650)
+SOON, NEVER = timedelta(minutes=2), timedelta(days=3650)  # the same for what is told once
 CALM = timedelta(minutes=30)  # how long an alert is over before that is written
 RESTLESS = timedelta(days=1)  # the same for one that came back, which gets no second letter meanwhile
 QUIET = (time(21), time(8))  # by the machine's clock: what can wait is not written at night
