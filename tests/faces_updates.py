@@ -22,7 +22,7 @@ STEPS = {
     "down": N_("Stop the application, its background jobs first"),
     "up": N_("Start the new version"),
     "gate": N_("Wait until the application itself says that it is well, and that it is {version}"),
-    "watch": N_("Watch it for {minutes} minutes"),
+    "watch": N_("Watch it for {took}"),
     "settle": N_("Clear up; the backup of before stays, and for some days the former programs"),
 }
 
@@ -66,7 +66,7 @@ def tell(world: "World", stack: str, news: News, outlook: Outlook) -> StackView:
 def plan_of_update(stack: str, step: Change) -> Plan:
     """As the rules would make it, as far as a face can tell."""
     steps = tuple(
-        Step(name, Words.of(text, version=step.text, minutes=10), None, (f"{name} {stack}",))
+        Step(name, Words.of(text, version=step.text, took=600), None, (f"{name} {stack}",))
         for name, text in STEPS.items()
     )
     facts = {"key": step.key, "version": step.text, "former_version": step.former_text, "jump": step.jump}

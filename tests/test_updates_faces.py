@@ -162,7 +162,7 @@ def test_the_last_update_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> No
     says = capsys.readouterr().out
     assert "Last update: from 1.9 to 2.0 on 2026-03-03" in says
     assert "away for 2\N{NO-BREAK SPACE}min 14\N{NO-BREAK SPACE}s; one can go back until 2026-03-17" in says
-    terminal_updates.goes_back(Terminal("en"), news["last"])
+    terminal_updates.back(Terminal("en"), {"steps": []}, news["last"])
     assert "It goes back from version 2.0 to 1.9" in capsys.readouterr().out
 
 

@@ -116,16 +116,19 @@ def rollback(session: Session, *, stack: str, yes: bool, dry_run: bool, no_wait:
     """Back to the version and the data of before the last update. What was written since is kept aside for a while."""
     from gardien.faces import terminal_updates  # noqa: PLC0415
 
-    if not dry_run and not yes:
-        if not session.listens:
-            raise BadInput(
-                N_("going back replaces the present state of {stack}, and nobody is here to agree"),
-                N_("Add --yes if that is meant, or --dry-run to see what it would do."),
-                stack=stack,
-            )
+    if not dry_run and not yes and not session.listens:
+        raise BadInput(
+            N_("going back replaces the present state of {stack}, and nobody is here to agree"),
+            N_("Add --yes if that is meant, or --dry-run to see what it would do."),
+            stack=stack,
+        )
+    if dry_run or not yes:
         plan = session.daemon.post("updates", "rollback", stack=stack, dry_run=True)["plan"]
         [news] = session.daemon.get("updates", stack=stack)["updates"]
-        session.terminal.plan(plan)
-        terminal_updates.goes_back(session.terminal, news["last"])
+        session.show(
+            {**plan, "last": news["last"]}, lambda terminal: terminal_updates.back(terminal, plan, news["last"])
+        )
+        if dry_run:
+            return
         session.agree()
-    session.finish(session.start("updates", "rollback", stack=stack, dry_run=dry_run, no_wait=no_wait))
+    session.finish(session.start("updates", "rollback", stack=stack, dry_run=False, no_wait=no_wait))

@@ -89,9 +89,10 @@ def plan(terminal: Terminal, plan: Data) -> None:
         terminal.say(N_("The last update took it away for {time}."), time=took)
 
 
-def goes_back(terminal: Terminal, last: Data) -> None:
-    """What going back means for what people wrote."""
-    when = present.when(datetime.fromisoformat(last["taken"]), datetime.now(UTC), terminal.language)
+def back(terminal: Terminal, plan: Data, last: Data) -> None:
+    """What going back does, and what it means for what people wrote."""
+    terminal.plan(plan)
+    when = present.when(datetime.fromisoformat(last["taken"] or last["ended"]), datetime.now(UTC), terminal.language)
     terminal.say(
         N_(
             "It goes back from version {version} to {former}, and to its data of {when}. What was written since is not "

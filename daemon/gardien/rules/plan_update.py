@@ -66,7 +66,10 @@ def update(  # noqa: PLR0917
             "down",
             Words.of(N_("Stop the application, its background jobs first")),
             Words.of(N_("Start the application again as it was")),
-            (f"docker compose stop {' '.join(rules.stop_first)}".rstrip(), "docker compose stop"),
+            (
+                *((f"docker compose stop {' '.join(rules.stop_first)}",) if rules.stop_first else ()),
+                "docker compose stop",
+            ),
         ),
         Step(
             "write",
@@ -94,7 +97,7 @@ def update(  # noqa: PLR0917
                 *((f"start {' '.join(rules.stop_first)}",) if rules.stop_first else ()),
             ),
         ),
-        Step("watch", Words.of(N_("Watch it for {minutes} minutes"), minutes=max(1, round(watched / 60)))),
+        Step("watch", Words.of(N_("Watch it for {took}"), took=watched)),
         Step("settle", Words.of(N_("Clear up; the backup of before stays, and for some days the former programs"))),
     )
     leases = tuple(dict.fromkeys((*leases, f"stack:{stack.name}", f"repository:{target}")))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gardien.errors import GardienError, NotFound, Refused
-from gardien.model.plan import Plan
+from gardien.model.plan import Kind, Plan
 from gardien.model.release import Change, Outlook, Replaced, Updating
 from gardien.model.stack import Stack
 from gardien.rules import plan_update, windows
@@ -53,6 +53,7 @@ class Updates:
         self._releases = releases
         self._feed = feed
         self._zone = zone
+        self._lasts: dict[str, tuple[object, Replaced | None]] = {}  # as of which newest job; it is asked for often
         self._by_itself = world.settings.updates.by_itself  # of the house; it can be chosen anew
         runner.teach("update", UpdateSteps(world, stacks, backups.work, restores.work, door, releases, zone))
 
@@ -168,8 +169,15 @@ class Updates:
 
     async def last(self, name: str) -> Replaced | None:
         """The last update that stayed, if nothing was brought back since."""
-        jobs = await self._world.store.jobs(subject=name, most=ALL)
-        return plan_update.last_update(jobs)
+        newest = await self._world.store.jobs(subject=name, most=1)
+        mark = (newest[0].id, newest[0].state) if newest and newest[0].over else None
+        held = self._lasts.get(name)
+        if mark is None or held is None or held[0] != mark:
+            kinds: tuple[Kind, ...] = ("update", "restore")
+            jobs = [job for kind in kinds for job in await self._world.store.jobs(kind=kind, subject=name, most=ALL)]
+            last = plan_update.last_update(sorted(jobs, key=lambda job: -job.id))
+            self._lasts[name] = held = (mark, last)
+        return held[1]
 
     async def plan_rollback(self, name: str) -> Plan:
         """To the version and the data of before the last update. What was written since is kept aside for some days.
