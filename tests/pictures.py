@@ -162,6 +162,12 @@ def renew(world: World) -> None:
     assert failed.id < job.id
 
 
+def take_back(world: World) -> None:
+    """An update that is being taken back."""
+    job = world.add_job("update", "notes", "undoing", ago=timedelta(minutes=3), at=6)
+    world.jobs[job.id] = replace(job, facts={**job.facts, "started": True})
+
+
 def save(world: World) -> None:
     """A backup under way."""
     job = world.add_job("backup", "nextcloud", "running", ago=timedelta(minutes=2, seconds=10), at=1)
@@ -326,6 +332,8 @@ def pages_of(mood: str, world: World) -> dict[str, str]:
     }
     if mood == "bad":
         return {name: pages[name] for name in ("home", "stack", "backups", "job", "machine")}
+    if mood == "undone":
+        return {"job": pages["job"]}
     if mood == "copied":
         return {name: pages[name] for name in ("stack", "backups")}
     if mood == "new":
@@ -369,6 +377,7 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
         ("life", (furnish, live_on)),
         ("copied", (furnish, copied)),
         ("new", (furnish, renew)),
+        ("undone", (furnish, take_back)),
     ):
         if moods and mood not in moods:
             continue

@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from gardien.errors import GardienError, NotFound, Refused
 from gardien.model.job import Job
+from gardien.model.release import Replaced
 from gardien.services.runner import Moment
-from tests.fakes import Leaf
+from tests.fakes import FakeShelf, Leaf
 from tests.memory_house import STACK
 from tests.updating_house import FIRST, Updating, updating_house
 
@@ -209,6 +211,52 @@ async def test_there_is_one_alert(made: Updating) -> None:
     assert [key for key in alerts if "update" in key] == [f"update:{STACK}:{job.id}"]
     made.home.move(days=15)
     assert [key for key in await made.home.alerts() if "update" in key] == []
+
+
+async def test_what_one_can_go_back_from_and_until_when(made: Updating) -> None:
+    async def last() -> Replaced | None:
+        outlook = await made.house.updates.outlook(await made.house.stacks.get(STACK))
+        assert (outlook.kept_until is None) == (outlook.last is None)
+        if outlook.last is not None and outlook.kept_until is not None:
+            assert outlook.kept_until - outlook.last.ended == timedelta(days=7)
+        return outlook.last
+
+    assert await last() is None
+    made.release("2.0.0")
+    job = await made.update()
+    for _ in range(2):  # worked out, and as it is held
+        stayed = await last()
+        assert stayed is not None
+        assert (stayed.job, stayed.former, stayed.version) == (job.id, FIRST, "2.0.0")
+        assert stayed.away is not None
+        assert stayed.taken is not None
+        assert stayed.taken <= stayed.ended
+    assert stayed is not None
+    assert f"is kept until {(stayed.ended + timedelta(days=7)):%Y-%m-%d}" in str(job.says)
+    assert (await made.home.end(await made.house.updates.rollback(STACK))).state == "done"
+    assert await last() is None
+
+
+async def test_who_begins_is_written_where_the_owner_would_write_it(made: Updating) -> None:
+    async def alone() -> bool:
+        return (await made.house.updates.outlook(await made.house.stacks.get(STACK))).alone
+
+    updates, shelf = made.house.updates, made.fakes.world.shelf
+    assert not await alone()
+    await updates.choose(STACK, "by-itself")
+    assert await alone()
+    chosen = await shelf.chosen(STACK)
+    assert chosen is not None
+    assert chosen.updates == "by-itself"
+    await updates.choose(STACK, None)
+    assert not await alone()
+    await updates.choose_for_house("by-itself")
+    assert await alone()
+    assert cast("FakeShelf", shelf).merged == {"updates": {"by_itself": True}}
+    await updates.choose(STACK, "by-hand")
+    assert not await alone()
+    with pytest.raises(NotFound):
+        await updates.choose("none", "by-hand")
 
 
 async def test_each_version_that_was_taken_back_is_told_of(made: Updating) -> None:
