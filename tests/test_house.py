@@ -15,10 +15,12 @@ MAY: dict[str, set[str]] = {
     "services": {"words", "errors", "model", "rules"},
     "faces": {"words", "errors", "model", "services"},
     "app": {"words", "errors", "model", "rules", "adapters", "services", "faces"},
+    "own_update": {"words", "errors", "model", "rules", "adapters", "services", "app"},
     "__main__": {"faces"},
 }
 LARGEST = 450  # lines; a module that grows past it wants to be two
-EXCEPTIONS = {("faces.cli", "app"), ("faces.local", "app")}  # `gardien run` and `gardien check` start at the root
+# `gardien run`, `gardien check` and `gardien self-update` start at the roots.
+EXCEPTIONS = {("faces.cli", "app"), ("faces.local", "app"), ("faces.local", "own_update")}
 ONLY = {  # library -> the modules that may import it
     "subprocess": {"adapters.process"},
     "docker": {"adapters.engine"},

@@ -2,4 +2,4 @@
 
 from gardien.faces.cli import main
 
-main()
+main(prog_name="gardien")

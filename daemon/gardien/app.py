@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +24,7 @@ from gardien.adapters.host import LinuxHost
 from gardien.adapters.hosts import load_hosts
 from gardien.adapters.listings import SqliteListings
 from gardien.adapters.mailer import SmtpMailer
+from gardien.adapters.moves import under_way
 from gardien.adapters.notify import Systemd
 from gardien.adapters.pinger import HttpPinger
 from gardien.adapters.probes import RealProbes
@@ -62,7 +64,7 @@ from gardien.services.releases import Releases
 from gardien.services.reports import Reports
 from gardien.services.rescue import Rescues
 from gardien.services.restore import Restores
-from gardien.services.runner import Moment, OnPoint, Runner
+from gardien.services.runner import Held, Moment, OnPoint, Runner
 from gardien.services.setup import Setup
 from gardien.services.stacks import Stacks
 from gardien.services.targets import Targets
@@ -130,10 +132,15 @@ async def neighbours(
         await store.close()
 
 
-def household(world: World, on_point: OnPoint | None = None, begin_anew: Callable[[], None] = lambda: None) -> House:
+def household(
+    world: World,
+    on_point: OnPoint | None = None,
+    begin_anew: Callable[[], None] = lambda: None,
+    held: Held | None = None,
+) -> House:
     """All use cases over these neighbours. `begin_anew`: to be called when the settings file was written anew."""
     feed = Feed()
-    runner = Runner(world.store, world.clock, feed, on_point)
+    runner = Runner(world.store, world.clock, feed, on_point, held)
     stacks = Stacks(world)
     targets = Targets(world)
     browse = Browse(world)
@@ -240,7 +247,8 @@ async def _one_life(settings: Settings, config: Path, systemd: Systemd, stop: as
     await process.reap(settings.folders.run / "children")
     async with neighbours(settings, config=config) as world:
         over = asyncio.Event()
-        house = household(world, _plug_puller(), over.set)
+        held = partial(asyncio.to_thread, under_way, settings.folders.state)
+        house = household(world, _plug_puller(), over.set, held)
         # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
         await house.runner.recover()
         await house.recover.go_on()

@@ -155,6 +155,20 @@ async def run(
     return outcome
 
 
+def set_free(argv: list[str], env: Mapping[str, str], log: Path) -> int:
+    """Start a command that outlives us, in a session of its own, and say its number. What it prints is added to `log`.
+
+    Nobody waits for it: it belongs to no job. Raises `Ended` if it is not there.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    opened = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600)]
+    env = {name: value for name, value in env.items() if name != MARK}
+    try:
+        return os.posix_spawn(argv[0], argv, env, file_actions=[*opened, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True)
+    except (FileNotFoundError, PermissionError) as error:
+        raise Ended("missing", Path(argv[0]).name, Outcome(127, "", str(error))) from error
+
+
 async def reap(children: Path, grace: float = _GRACE) -> int:
     """End every process that a former daemon wrote down in `children`; returns how many were still alive.
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from gardien import __version__
 from gardien.errors import BadInput, NotFound
 from gardien.faces import (
     api_alerts,
@@ -99,6 +100,10 @@ class Api:
         """The house's own root certificate; null where there is none."""
         text = await self._house.door.certificate()
         return web.json_response({"certificate": text, "sha256": present.fingerprint(text) if text else None})
+
+    async def version(self, request: web.Request) -> web.Response:
+        """Which gardien answers here."""
+        return web.json_response({"version": __version__})
 
     async def jobs(self, request: web.Request) -> web.Response:
         """The newest jobs."""
@@ -359,6 +364,7 @@ def routes(house: House) -> list[web.RouteDef]:
         *api_kit.routes(house),
         *api_updates.routes(house),
         *machine.api_routes(house),
+        web.get(f"{ROOT}/version", api.version),
         web.post(f"{ROOT}/users/link", api.link),
         web.post(f"{ROOT}/users/password", api.password),
     ]

@@ -13,6 +13,7 @@ from gardien.faces.cli_drill import drill
 from gardien.faces.cli_kit import kit, recover
 from gardien.faces.cli_machine import machine
 from gardien.faces.cli_report import report
+from gardien.faces.cli_self import self_update
 from gardien.faces.cli_snapshot import part_back, snapshot
 from gardien.faces.cli_stacks import stack
 from gardien.faces.cli_targets import target
@@ -239,6 +240,9 @@ def check(session: Session) -> None:
     from gardien.faces.local import check as check_here  # noqa: PLC0415
 
     check_here(session.config, session.terminal, session.as_json)
+
+
+main.add_command(self_update)
 
 
 @main.command()

@@ -1,16 +1,25 @@
-"""The two commands that do not ask the daemon: being it, and checking what it would need."""
+"""The commands that do not ask the daemon: being it, checking what it would need, and putting another version in its
+place.
+"""
 
 import asyncio
 import json
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from gardien import app
+from gardien import app, own_update
 from gardien.errors import GardienError
 from gardien.faces import present, wire
 from gardien.faces.terminal import Terminal, sentence
-from gardien.words import N_
+from gardien.services.self_update import SelfUpdate
+from gardien.words import N_, Words
+
+T = TypeVar("T")
 
 
 def run(config: Path) -> int:
@@ -42,6 +51,35 @@ def check(config: Path, terminal: Terminal, as_json: bool) -> None:
             terminal.say(N_("Everything is as it should be."))
     if wrong:
         raise SystemExit(1)
+
+
+def trial(config: Path, memory: Path) -> None:
+    """Whether this version can live here, with the copy of the memory in that folder. Raises GardienError."""
+    asyncio.run(own_update.trial(config, memory))
+
+
+def updating(config: Path, say: Callable[[Words], None]) -> AbstractContextManager[SelfUpdate]:
+    """What updates gardien itself. Raises BadInput, Refused."""
+    return own_update.updating(config, say)
+
+
+def releases_at(config: Path) -> str | None:
+    """Where the settings say that releases of gardien are. Raises BadInput."""
+    return own_update.releases_at(config)
+
+
+def once_begun(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end, though the terminal goes away or somebody loses patience: it ends by itself, one way or the
+    other.
+    """
+
+    async def unbroken() -> T:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            loop.add_signal_handler(number, lambda: None)
+        return await work
+
+    return asyncio.run(unbroken())
 
 
 def _line(terminal: Terminal, what: str, error: GardienError | None) -> None:

@@ -202,6 +202,9 @@ class Updates(Closed):
     by_itself: bool = False  # patch releases; all else is by hand, always
     window: Annotated[str, StringConstraints(max_length=60)] = "sunday 03:00-05:00"  # or `daily 03:00-05:00`
     cooling_days: Annotated[int, Field(ge=0, le=365)] = 3  # for which a release is known before it is made by itself
+    # Where releases of gardien itself are: a folder with wheels, or a page that lists them. Nowhere by default: under
+    # its name, strangers may publish what they like.
+    gardien_from: Annotated[str, StringConstraints(pattern=r"^(https://|/)\S+\Z", max_length=500)] | None = None
 
 
 class Watched(Closed):

@@ -1,13 +1,53 @@
-"""Which alerts are owed over new versions: tags that stand for something else, registries that do not answer."""
+"""Which alerts are owed over new versions: tags that stand for something else, registries that do not answer, and an
+update of gardien itself that did not go well.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from gardien.model.move import Move
 from gardien.model.overview import StackView
 from gardien.rules.verdict import Owed
 from gardien.words import N_, Words
 
 UNHEARD = timedelta(days=14)  # for which nothing new could be learnt, before that is worth a word
+
+OWN_SAID_FOR = timedelta(days=14)
+OWN_TAKES = timedelta(hours=2)  # at most, and then somebody has to look
+
+
+def of_own(move: Move | None, now: datetime) -> list[Owed]:
+    """The last move of gardien itself: it was taken back, or it is nowhere near its end."""
+    if move is None or move.phase == "done" or now - move.began > OWN_SAID_FOR:
+        return []
+    values = {"former": move.former.version, "next": move.next.version}
+    if not move.over:
+        if now - move.began < OWN_TAKES:
+            return []
+        return [
+            Owed(
+                "own-update",
+                "notice",
+                Words.of(N_("an update of gardien from {former} to {next} was cut short"), **values),
+                Words.of(N_("`sudo gardien self-update` finishes it, or takes it back.")),
+            )
+        ]
+    if move.why is None or move.copy is None:  # nothing was changed
+        return []
+    return [
+        Owed(
+            "own-update",
+            "notice",
+            Words.of(N_("gardien {next} did not work here and was taken back: {why}"), **values, why=move.why),
+            Words.of(
+                N_(
+                    "gardien {former} works on, with the memory of before. `sudo gardien self-update --check` shows "
+                    "what the other one printed last: its makers may want to know."
+                ),
+                former=move.former.version,
+            ),
+        )
+    ]
 
 
 def of_news(stacks: Sequence[StackView], now: datetime) -> list[Owed]:

@@ -24,8 +24,10 @@ log = logging.getLogger(__name__)
 
 Moment = Literal["begun", "ran"]
 OnPoint = Callable[[str, str, Moment], None]  # kind, step, moment: where a test pulls the plug
+Held = Callable[[], Awaitable[bool]]  # whether nothing may begin now: gardien itself is being updated
 
 UNDO_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # seconds between tries of an undo
+HELD = 1.0  # seconds between two looks whether jobs may begin
 MOST_ATTEMPTS = 3  # a job that dies this often is undone instead of resumed
 
 
@@ -76,11 +78,15 @@ class Work(Protocol):
 class Runner:
     """One per daemon. Jobs wait for their leases by priority, then by age."""
 
-    def __init__(self, store: Store, clock: Clock, feed: Feed, on_point: OnPoint | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, feed: Feed, on_point: OnPoint | None = None, held: Held | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._feed = feed
         self._on_point: OnPoint = on_point or (lambda kind, step, moment: None)
+        self._held_up = held
+        self._waits: asyncio.Task[None] | None = None
         self._works: dict[str, Work] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._held: dict[int, frozenset[str]] = {}
@@ -167,7 +173,9 @@ class Runner:
     async def stop(self) -> None:
         """Undo what runs, and start nothing more."""
         self._stopping = True
-        tasks = list(self._tasks.values())
+        if self._waits is not None:
+            self._waits.cancel()
+        tasks = [*self._tasks.values(), *([self._waits] if self._waits is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,6 +186,10 @@ class Runner:
         """Start every queued job whose leases nobody holds and nobody ahead of it waits for."""
         async with self._dispatching:
             if self._stopping:
+                return
+            if self._held_up is not None and await self._held_up():
+                if self._waits is None or self._waits.done() or self._waits is asyncio.current_task():
+                    self._waits = asyncio.create_task(self._wait_and_dispatch(), name="held")
                 return
             queued = [job for job in await self._store.jobs(open_only=True) if job.state == "queued"]
             queued.sort(key=lambda job: (PRIORITY[job.plan.kind], job.id))
@@ -191,6 +203,10 @@ class Runner:
                     self._held[job.id] = leases
                     self._tasks[job.id] = asyncio.create_task(self._first_run(job), name=f"job-{job.id}")
                 taken |= leases
+
+    async def _wait_and_dispatch(self) -> None:
+        await asyncio.sleep(HELD)
+        await self._dispatch()
 
     def _make_way(self, queued: Sequence[Job]) -> None:
         """What can be done again at any time does not keep people and backups waiting: it ends, and is due again."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from gardien.errors import DockerDown, GardienError, MemoryFailed
 from gardien.model.health import Answer, Container, StackHealth
 from gardien.model.job import Job
+from gardien.model.move import Move, note_of
 from gardien.model.rescue import Event
 from gardien.model.stack import Stack
 from gardien.rules import release_alerts, stack_alerts, verdict
@@ -302,6 +303,7 @@ class Watch:
             last_jobs=list(newest.values()),
             house=[
                 *house,
+                *release_alerts.of_own(await self._own_move(), now),
                 *release_alerts.of_news(stacks, now),
                 *(stack_alerts.of_stacks(stacks, now) if docker_answers else ()),
             ],
@@ -316,6 +318,13 @@ class Watch:
         for key in before.keys() - {each.key for each in owed}:
             await store.close_alert(key, now)
             self._feed.changed("alert")
+
+    async def _own_move(self) -> Move | None:
+        """The last update of gardien itself, as the process that made it wrote it down."""
+        text = await self._world.files.read(note_of(self._world.settings.folders.state))
+        with contextlib.suppress(ValueError, KeyError, TypeError, AssertionError):
+            return Move.from_json(json.loads(text)) if text is not None else None
+        return None
 
 
 def _stacks_of(job: Job) -> set[str]:
