@@ -25,9 +25,10 @@ RESTIC_AT_LEAST=0.17
 PYTHON_AT_LEAST=3.11
 RESTIC_FROM=trixie                                    # the Debian release restic is taken from when this machine's is too old
 UNIT=/etc/systemd/system/gardien.service
+SMALL_UNITS=(gardien-smart.service gardien-smart.timer gardien-self-update.service gardien-self-update.path)
 USUAL="/opt/gardien /etc/gardien /var/lib/gardien /run/gardien"   # the folders the unit is written for
 NO_TARGETS="targets: {}"                              # stands in the settings until there is a place for backups
-PARTS=(pyproject.toml hatch_build.py README.md LICENSE daemon webui compose hosts systemd)   # of the checkout, what is installed
+PARTS=(pyproject.toml hatch_build.py README.md LICENSE CHANGELOG.md daemon webui compose hosts systemd)   # of the checkout, what is installed
 SOURCE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]:-$0}")" && pwd -P)
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -54,6 +55,8 @@ if [[ ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} == fr* ]]; then
     [get_restic]="installer restic (de Debian %s) dans %s"
     [link_restic]="utiliser le restic du système : %s"
     [get_gardien]="installer gardien dans %s"
+    [newer_here]="gardien %s est déjà là, plus récent que cette copie (%s) : il reste."
+    [go_on]="finir la mise à jour de gardien qui a été interrompue"
     [make_link]="créer la commande %s"
     [make_folder]="créer le dossier %s"
     [make_settings]="écrire les premiers réglages : %s"
@@ -141,6 +144,8 @@ else
     [get_restic]="install restic (from Debian %s) in %s"
     [link_restic]="use the system's restic: %s"
     [get_gardien]="install gardien in %s"
+    [newer_here]="gardien %s is there already, newer than this copy (%s): it stays."
+    [go_on]="finish the update of gardien that was cut short"
     [make_link]="make the command %s"
     [make_folder]="make the folder %s"
     [make_settings]="write the first settings: %s"
@@ -510,10 +515,25 @@ YAML
   fi
 }
 
+# An update of gardien itself leaves this link behind when it is cut short: to the version that knows how to end it.
+ensure_whole() {
+  local former=$PREFIX/updating/bin/python
+  if [[ ! -x $former || ! -e $SETTINGS ]] || ! step go_on; then return; fi
+  "$former" -P -m gardien --config "$SETTINGS" self-update --go-on >>"$LOG" 2>&1 </dev/null || true
+}
+
+installed_version() { "$PREFIX/venv/bin/gardien" --version 2>/dev/null | awk '{print $NF}' || true; }
+
 # Each version gets a venv of its own, finished before the link `venv` moves to it: an installation that fails half-way leaves
 # the former version running.
 ensure_gardien() {
-  local version slot
+  local version slot ours theirs
+  ours=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$SOURCE/pyproject.toml")
+  theirs=$(installed_version)
+  if newer "$theirs" "$ours" && [[ $theirs != "$ours" ]]; then   # `gardien self-update` put it there; ours could not read its state
+    say newer_here "$theirs" "$ours"
+    return
+  fi
   version=$(if [[ -n $PYTHON ]]; then fingerprint; fi)
   slot=$PREFIX/venv-$version
   if [[ -n $version && $(readlink "$PREFIX/venv" 2>/dev/null) == "${slot##*/}" ]]; then return; fi
@@ -529,6 +549,7 @@ ensure_gardien() {
   quiet ln -sfn "${slot##*/}" "$PREFIX/venv.new"
   quiet mv -T "$PREFIX/venv.new" "$PREFIX/venv"
   RESTART=1
+  MOVED=1
 }
 
 forget_old_versions() {
@@ -601,10 +622,10 @@ ensure_engine() {
   fi
 }
 
-ensure_smart() { # the disks are asked how they are, once a day, by a unit of its own
+ensure_small_units() { # what asks the disks how they are, and what ends an update of gardien itself that was cut short
   local each changed=0
   has smartctl || packages smartmontools
-  for each in gardien-smart.service gardien-smart.timer; do
+  for each in "${SMALL_UNITS[@]}"; do
     cmp -s "$SOURCE/systemd/$each" "${UNIT%/*}/$each" && continue
     if step make_unit "${UNIT%/*}/$each"; then
       write "${UNIT%/*}/$each" 0644 <"$SOURCE/systemd/$each"
@@ -613,7 +634,7 @@ ensure_smart() { # the disks are asked how they are, once a day, by a unit of it
   done
   if ((changed)); then
     quiet systemctl daemon-reload
-    quiet systemctl enable --now gardien-smart.timer
+    quiet systemctl enable --now gardien-smart.timer gardien-self-update.path
   fi
 }
 
@@ -624,7 +645,7 @@ daemon_answers() { gardien status --json >>"$LOG" 2>&1 </dev/null; }
 ensure_daemon() {
   local pid
   if with_systemd; then
-    ensure_smart
+    ensure_small_units
     if [[ $(cat "$UNIT" 2>/dev/null) != "$(unit_text)" ]]; then
       if step make_unit "$UNIT"; then
         unit_text | write "$UNIT" 0644
@@ -714,8 +735,8 @@ uninstall() {
   local pid each
   if [[ -e $UNIT ]] && with_systemd && step stop_daemon; then
     quiet systemctl disable --now gardien.service
-    systemctl disable --now gardien-smart.timer >>"$LOG" 2>&1 || true
-    quiet rm -f "$UNIT" "${UNIT%/*}/gardien-smart.service" "${UNIT%/*}/gardien-smart.timer"
+    systemctl disable --now gardien-smart.timer gardien-self-update.path >>"$LOG" 2>&1 || true
+    quiet rm -f "$UNIT" "${SMALL_UNITS[@]/#/${UNIT%/*}/}"
     quiet systemctl daemon-reload
   fi
   pid=$(ours "$RUN/gardien.pid" "$SETTINGS" || true)
@@ -734,7 +755,7 @@ uninstall() {
   elif [[ -e $LINK ]]; then
     say not_ours "$LINK"
   fi
-  for each in "$PREFIX"/venv "$PREFIX"/venv-* "$PREFIX/bin/restic"; do
+  for each in "$PREFIX"/{venv,updating} "$PREFIX"/{removed-,}venv-* "$PREFIX/bin/restic"; do
     if [[ -e $each || -L $each ]] && step remove "$each"; then quiet rm -rf "$each"; fi
   done
   if ((DRY)); then return; fi
@@ -784,6 +805,7 @@ SOCKET=${SOCKET:-/var/run/docker.sock}
 SETTINGS=$ETC/gardien.yaml
 PYTHON=""
 RESTART=0      # 1: the daemon has something new to read
+MOVED=0        # 1: another version of gardien is in use than before
 WORK=$(mktemp -d)
 LOG=$(mktemp --suffix=.log "${TMPDIR:-/tmp}/gardien-install.XXXXXX")
 set -E
@@ -803,11 +825,12 @@ case $MODE in
     if [[ $MODE == demo ]]; then demo_packages; fi
     ensure_folders
     ensure_settings
+    ensure_whole
     ensure_gardien
     ensure_command
     ensure_engine
     ensure_daemon
-    ((DRY)) || forget_old_versions
+    if ((MOVED)); then forget_old_versions; fi
     if [[ $MODE == demo ]]; then ensure_demo; fi
     ;;
 esac

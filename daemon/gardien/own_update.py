@@ -26,6 +26,8 @@ from gardien.model.settings import Settings
 from gardien.services.self_update import KIND, SelfUpdate
 from gardien.words import N_, Words
 
+LONGEST = 7200.0  # seconds that another one may be at it
+
 
 def releases_at(config: Path) -> str | None:
     """Where the settings say that releases of gardien are. Raises BadInput."""
@@ -33,8 +35,8 @@ def releases_at(config: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def updating(config: Path, say: Callable[[Words], None]) -> Iterator[SelfUpdate]:
-    """What updates gardien itself; for one command, and for one at a time.
+def updating(config: Path, say: Callable[[Words], None], *, wait: bool = False) -> Iterator[SelfUpdate]:
+    """What updates gardien itself; for one command, and for one at a time. `wait`: until nobody else is at it.
 
     Raises BadInput, Refused (not installed in a way that it could change, or somebody is at it already).
     """
@@ -52,7 +54,7 @@ def updating(config: Path, say: Callable[[Words], None]) -> Iterator[SelfUpdate]
         if point == f"{KIND}/{name}":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with contextlib.closing(_only_updater(lock)):
+    with contextlib.closing(_only_updater(lock, LONGEST if wait else 2.0)):
         yield SelfUpdate(
             programs,
             DaemonKeeper(settings, config.absolute(), programs.prefix / "venv" / "bin" / "gardien", children),
@@ -79,14 +81,16 @@ def _settings_to_update(config: Path) -> Settings:
         return Settings(folders=folders)
 
 
-def _only_updater(lock: Path) -> OnlyOne:
+def _only_updater(lock: Path, patience: float) -> OnlyOne:
     """The daemon looks at this lock too, for a moment: one try may meet it."""
-    for _ in range(20):
+    deadline = time.monotonic() + patience
+    while True:
         try:
             return OnlyOne(lock)
-        except Busy:
-            time.sleep(0.1)
-    raise Busy(N_("gardien is being updated already"), N_("Wait for its end."))
+        except Busy as error:
+            if time.monotonic() > deadline:
+                raise Busy(N_("gardien is being updated already"), N_("Wait for its end.")) from error
+        time.sleep(0.1)
 
 
 async def trial(config: Path, memory: Path) -> None:

@@ -101,7 +101,8 @@ class DaemonKeeper:
             self._note(holder)
 
     def gone(self, keeping: Keeping) -> bool:
-        return keeping == "process" and not self._alive()
+        # The lock is not looked at: whoever starts just now would take us for another daemon.
+        return keeping == "process" and not ((number := self._noted()) is not None and _lives(number))
 
     def last_words(self, keeping: Keeping) -> str:
         if keeping == "unit":

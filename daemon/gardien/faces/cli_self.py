@@ -55,7 +55,7 @@ def self_update(
     if trial is not None:
         local.trial(session.config, trial)
         return
-    with local.updating(session.config, lambda words: _tell(session, words)) as update:
+    with local.updating(session.config, lambda words: _tell(session, words), wait=go_on) as update:
         update.patience = patience
         if check or dry_run:
             _look(session, update, source, steps=dry_run, back=back)
@@ -87,7 +87,7 @@ def _source(session: Session, source: str | None) -> str:
     if found is None:
         raise BadInput(
             N_("nobody said where releases of gardien are"),
-            N_("Name a wheel or a folder with --from, or set `updates: {gardien_from: …}` in gardien.yaml."),
+            N_("Name a wheel or a folder with --from, or set `updates.gardien_from` in gardien.yaml."),
         )
     return found
 

@@ -58,9 +58,9 @@ def trial(config: Path, memory: Path) -> None:
     asyncio.run(own_update.trial(config, memory))
 
 
-def updating(config: Path, say: Callable[[Words], None]) -> AbstractContextManager[SelfUpdate]:
+def updating(config: Path, say: Callable[[Words], None], *, wait: bool) -> AbstractContextManager[SelfUpdate]:
     """What updates gardien itself. Raises BadInput, Refused."""
-    return own_update.updating(config, say)
+    return own_update.updating(config, say, wait=wait)
 
 
 def releases_at(config: Path) -> str | None:
