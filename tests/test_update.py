@@ -13,7 +13,7 @@ import pytest
 from gardien.errors import GardienError, NotFound, Refused
 from gardien.model.job import Job
 from gardien.model.release import Replaced
-from gardien.services.runner import Moment
+from gardien.services.runner import Do, Moment, Run
 from tests.fakes import FakeShelf, Leaf
 from tests.memory_house import STACK
 from tests.updating_house import FIRST, Updating, updating_house
@@ -444,6 +444,28 @@ async def test_killed_on_the_way_back(made: Updating, step: str, after: bool) ->
     assert (job.state, job.code) == ("failed", "update-failed"), "why it was taken back is still known"
     await as_before(alive, job)
     await alive.house.runner.stop()
+
+
+async def test_what_was_fetched_and_is_not_whole_any_more_is_fetched_again(made: Updating) -> None:
+    """A power cut takes what a disk said it had; a way back that cannot be verified must not stay where it is."""
+    made.release("2.0.0", after=True)
+    do, ran = made.house.restores.work.do, list[str]()
+    assert isinstance(do, dict)
+
+    def noted(step: str, real: Do) -> Do:
+        async def runs(run: Run) -> None:
+            ran.append(step)
+            if ran == ["fetch", "verify"]:
+                raise NotFound("it is not whole")
+            await real(run)
+
+        return runs
+
+    do |= {step: noted(step, do[step]) for step in ("fetch", "verify")}
+    job = await made.update()
+    assert ran == ["fetch", "verify"] * 2
+    assert (job.state, job.code) == ("failed", "update-failed")
+    await as_before(made, job)
 
 
 async def test_a_restart_of_gardien_leaves_it_where_it_is(made: Updating) -> None:

@@ -28,6 +28,7 @@ class CloudMakers:
 
     def __init__(self, registry: RegistryHost) -> None:
         self.registry = registry
+        self._times = 0
         self.release(FIRST)
 
     @property
@@ -41,8 +42,10 @@ class CloudMakers:
         return {variable: f"{self.registry.name}/{name}" for variable, name in names.items()}
 
     def release(self, version: str, broken: str = "", *, made: str = "") -> str:
-        """Version `version` is there; `made`: it is really that one. Its digest."""
+        """Version `version` is there; `made`: it is really that one. Its digest, another one each time."""
+        self._times += 1
         manifest = self._ask("GET", f"nextcloud/manifests/{_shelf(made or version, broken)}")
+        manifest = manifest.replace(b"{", b"{" + b" " * self._times, 1)
         self._ask("PUT", f"nextcloud/manifests/{version}-apache", manifest)
         return digest_of(manifest)
 

@@ -249,6 +249,7 @@ class _Restore:
         await self._world.restic.bring_back(
             source.target, source.snapshot, source.folder, self._side(run), run.report, persistent=persistent
         )
+        await self._world.files.write_down(self._side(run))  # restic leaves that to the kernel
 
     async def _unfetch(self, run: Run) -> None:
         await self._world.files.remove(self._side(run))
@@ -259,7 +260,6 @@ class _Restore:
         before = run.facts.get("left_out")
         left_out = [*(before if isinstance(before, list) else []), *like.left_out]
         await run.remember(count=like.files, left_out=list(dict.fromkeys(map(str, left_out))))
-        await self._world.files.write_down(self._side(run))  # restic leaves that to the kernel
 
     async def _images(self, run: Run) -> None:
         await self._stacks.fetch_images(await self._copy(run, self._side(run)), run)
@@ -310,7 +310,6 @@ class _Restore:
             await self._make_side(run)
             await self._bring(run, source, persistent=True)
             await side.verify(self._world, self._stacks, name, self._side(run), source)
-            await files.write_down(self._side(run))
             await files.move(self._side(run), home)
         await self._furnish(run)
         stack = await self._new(run)
@@ -371,6 +370,7 @@ class _Restore:
             return
         await self._world.compose.up(stack, stack.manifest.restore.first)
         await recipes.load(self._world, stack)
+        await self._world.files.write_down(stack.home)  # a step that is done outlasts a power cut
 
     async def _down_new(self, run: Run) -> None:
         stack = await self._new(run)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import cast
 
-from gardien.errors import DockerDown, NoSpace, TargetUnreachable
+from gardien.errors import DockerDown, GardienError, NoSpace, TargetUnreachable
 from gardien.model.plan import Json
 from gardien.services.account import owner_files
 from gardien.services.door import Doorkeeper
@@ -37,7 +37,13 @@ class WayBack:
         """All of it, or what of it is still to be done. Raises what a restore raises."""
         while (step := self._next(run)) is not None:
             log.info("job %s (%s): the way back: %s", run.job, run.plan.subject, step)
-            await self._patiently(run, step)
+            try:
+                await self._patiently(run, step)
+            except GardienError:
+                if step == "verify":  # what lies beside is not what was saved: the next try fetches it anew
+                    await self._restore.undo["fetch"](run)
+                    await run.remember(back=[each for each in done(run) if each != "fetch"])
+                raise
             await run.remember(back=[*done(run), step])
 
     async def _patiently(self, run: Run, step: str) -> None:
