@@ -77,7 +77,8 @@ from gardien.words import N_, Words
 log = logging.getLogger("gardien")
 
 DATABASE = "gardien.db"
-DIE_AT = "GARDIEN_DIE_AT"  # "backup/dump/ran": a test's way to pull the plug there
+# "backup/dump/ran", or several with commas: a test's way to kill it there, and to hold it there until told to go on.
+PLUGS = {"GARDIEN_DIE_AT": signal.SIGKILL, "GARDIEN_HOLD_AT": signal.SIGSTOP}
 
 
 def shipped(what: str) -> Path:
@@ -304,15 +305,16 @@ async def _beat(systemd: Systemd, overviews: Overviews) -> None:
 
 
 def _plug_puller() -> OnPoint | None:
-    """What kills this very process where a test asks for it; nothing in a normal life."""
-    point = os.environ.get(DIE_AT)
-    if not point:
+    """What kills or holds this very process where a test asks for it; nothing in a normal life."""
+    points = {point: name for name in PLUGS for point in os.environ.get(name, "").split(",") if point}
+    if not points:
         return None
 
     def pull(kind: str, step: str, moment: Moment) -> None:
-        if f"{kind}/{step}/{moment}" == point:
-            log.critical("%s: dying at %s", DIE_AT, point)
-            os.kill(os.getpid(), signal.SIGKILL)
+        point = f"{kind}/{step}/{moment}"
+        if (name := points.pop(point, None)) is not None:
+            log.critical("%s: at %s", name, point)
+            os.kill(os.getpid(), PLUGS[name])
 
     return pull
 

@@ -4,36 +4,44 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.world.box import Box, box, docker, until
-from tests.world.plug import MOMENTS, die_at, leases
+from tests.world.box import Box, docker, until
+from tests.world.ledger import BACK, BEFORE, ONWARD, last_update, ledger_house, migrated, runs, update
+from tests.world.plug import MOMENTS, die_at, die_through
 from tests.world.registry import RegistryHost
-from tests.world.versions import FIRST, ROWS, STACK, Makers, add, lay_out, state
+from tests.world.versions import FIRST, ROWS, STACK, Makers, state
 
-STEPS = (
-    "check",
-    "images",
-    "ready",
-    "live",
-    "close",
-    "pause",
-    "dump",
-    "final",
-    "send",
-    "confirm",
-    "down",
-    "write",
-    "up",
-    "gate",
-    "after",
-    "watch",
-    "settle",
-)
-SAMPLE = ("final", "down", "write", "up", "gate", "watch")
-TRIED = STEPS if os.environ.get("GARDIEN_FULL") else SAMPLE
+FULL = bool(os.environ.get("GARDIEN_FULL"))
+# How far each gets. What ends at once may have come to an end of its own before we look.
+REACHED = {
+    "sick": ("up/begun", "up/ran", "gate/begun"),
+    "former": ("up/begun", "up/ran", "gate/begun"),
+    "crash": ("up/begun",),
+    "clumsy": ("up/begun", "up/ran", "gate/begun", "gate/ran", "after/begun"),
+    "dies3": ("up/begun", "up/ran", "gate/begun", "gate/ran", "after/begun", "after/ran", "watch/begun"),
+}
+UNDONE = ("write", "down", "pause", "close", "live")  # what is taken back after the way back, last first
+
+
+def all_the_way(moment: str) -> tuple[str, ...]:
+    """Each point of the way back, and of what is taken back after it, in turn."""
+    back = [f"back-{step}/{moment}" for step in BACK]
+    whole = [f"undo-up/{moment}", *back] if moment == "begun" else [*back, f"undo-up/{moment}"]
+    return (*whole, *(f"undo-{step}/{moment}" for step in UNDONE))
+
+
+GOOD_DEATHS: list[tuple[str, ...]] = [("up/ran", "gate/ran"), ("after/ran", "watch/ran"), ("settle/ran",)]
+BAD_DEATHS = [(mood, reached[-1]) for mood, reached in REACHED.items()]
+DEATHS_BACK: list[tuple[str, tuple[str, ...]]] = [
+    ("crash", ("back-halt/ran", "back-fetch/ran", "back-swap/ran", "back-load/ran", "back-gate/ran", "undo-pause/ran"))
+]
+if FULL:
+    GOOD_DEATHS += [(f"{step}/{moment}",) for step in ONWARD for moment in MOMENTS]
+    BAD_DEATHS = [(mood, point) for mood, reached in REACHED.items() for point in reached]
+    DEATHS_BACK = [(mood, all_the_way(moment)) for mood in REACHED for moment in MOMENTS]
+    DEATHS_BACK += [("clumsy", (point,)) for moment in MOMENTS for point in all_the_way(moment)]
 
 
 @pytest.fixture
@@ -43,87 +51,36 @@ def registry(tmp_path: Path) -> Iterator[RegistryHost]:
 
 
 @pytest.fixture
-def makers(registry: RegistryHost) -> Makers:
-    return Makers(registry)
+def makers(registry: RegistryHost) -> Iterator[Makers]:
+    made = Makers(registry)
+    yield made
+    made.clear()
 
 
 @pytest.fixture
 def house(makers: Makers) -> Iterator[Box]:
-    with box() as made:
-        made.settings["limits"] = {"healthy": 20, "watch_update": 8}
-        made.save_settings()
-        lay_out(made, makers.registry)
-        made.start()
-        made.gardien("target", "init", "host")
-        docker("pull", f"{makers.registry.name}/ledger:{FIRST}")
-        add(made)
+    with ledger_house(makers) as made:
         yield made
-
-
-def migrated(*tags: str) -> list[str]:
-    return [row + "".join(f" as of {tag}" for tag in tags) for row in ROWS]
-
-
-def update(house: Box, *more: str, check: bool = False) -> Any:
-    """Look, run; the job."""
-    house.gardien("update", "list", "--now")
-    house.gardien("update", "run", STACK, *more, check=check)
-    return next(each for each in house.until_jobs_end() if each["kind"] == "update")
-
-
-def as_before(house: Box) -> None:
-    assert state(house) == (FIRST, ROWS, None)
-    well(house)
-
-
-def updated(house: Box, tag: str) -> None:
-    assert state(house) == (tag, migrated(tag), tag)
-    well(house)
-
-
-def well(house: Box) -> None:
-    assert house.until_well(STACK, 40) < 40
-    assert leases(house) == ""
-    assert not (house.data / STACK / ".gardien" / "dumps").exists()
-    assert not (house.data / STACK / "srv" / "paused").exists()
-    beside = house.data / ".restoring"
-    assert not beside.exists() or list(beside.iterdir()) == []
 
 
 def test_a_good_version_stays(house: Box, makers: Makers) -> None:
     digest = makers.release("1.0.1")
     job = update(house, check=True)
     assert job["state"] == "done", job
-    updated(house, "1.0.1")
+    runs(house, "1.0.1")
     shown = house.json("stack", "show", STACK)
     assert shown["images"]["LEDGER_IMAGE"].endswith(f"ledger:1.0.1@{digest}")
     house.gardien("update", "rollback", STACK, "--yes")
-    as_before(house)
+    runs(house)
 
 
-def test_row_40_a_registry_that_fails_in_the_middle_of_a_layer(house: Box, makers: Makers) -> None:
-    makers.release("1.0.1")
-    house.gardien("update", "list", "--now")
-    container = docker("ps", "--quiet", "--filter", f"name={house.prefix}-{STACK}").strip()
-    for blob in (Path(makers.registry.log).parent / "images").rglob("data"):
-        if blob.parent.parent.parent.name == "sha256" and b'"MOOD' not in blob.read_bytes():
-            blob.write_bytes(blob.read_bytes()[:-7])
-    docker("rmi", "--force", f"{makers.registry.name}/ledger:{FIRST}", check=False)
-    house.gardien("update", "run", STACK, check=False)
-    job = next(each for each in house.until_jobs_end() if each["kind"] == "update")
-    assert job["state"] in ("failed", "done"), job
-    if job["state"] == "failed":  # its layers may all have been here
-        assert docker("ps", "--quiet", "--filter", f"name={house.prefix}-{STACK}").strip() == container
-        as_before(house)
-
-
-@pytest.mark.parametrize("mood", ["sick", "crash", "dies3", "former", "clumsy"])
+@pytest.mark.parametrize("mood", REACHED)
 def test_row_41_a_bad_version_goes_back_with_its_data(house: Box, makers: Makers, mood: str) -> None:
     makers.release("1.0.1", mood)
     job = update(house)
     assert (job["state"], job["code"]) == ("failed", "update-failed"), job
     assert f"this is 1.0.1, in a {mood} mood" in job["detail"]
-    as_before(house)
+    runs(house)
     until(lambda: [each["key"] for each in house.json("alert", "list")] == [f"update:{STACK}:{job['id']}"], 30)
 
 
@@ -133,7 +90,7 @@ def test_row_42_two_majors_ahead(house: Box, makers: Makers) -> None:
     makers.release("3.0.0")
     house.gardien("update", "list", "--now")
     assert house.gardien("update", "run", STACK, "3.0.0", check=False).returncode != 0
-    as_before(house)
+    runs(house)
     assert update(house)["state"] == "done"
     assert state(house)[0] == "2.0.0"
     assert update(house)["state"] == "done"
@@ -149,7 +106,7 @@ def test_row_43_a_bad_digest_is_not_tried_twice(house: Box, makers: Makers) -> N
     makers.made.remove("1.0.1")
     makers.release("1.0.1", "good")
     assert update(house)["state"] == "done"
-    updated(house, "1.0.1")
+    runs(house, "1.0.1")
 
 
 def test_threat_16_a_poisoned_tag_is_not_run(house: Box, makers: Makers) -> None:
@@ -163,7 +120,7 @@ def test_threat_16_a_poisoned_tag_is_not_run(house: Box, makers: Makers) -> None
     assert [each["digest"] for each in news["moved"]] == [poisoned]
     house.gardien("stack", "restart", STACK)
     assert docker("inspect", "--format", "{{.Image}}", f"{house.prefix}-{STACK}-app-1") == before
-    as_before(house)
+    runs(house)
 
 
 def test_never_during_a_call(house: Box, makers: Makers) -> None:
@@ -173,7 +130,7 @@ def test_never_during_a_call(house: Box, makers: Makers) -> None:
     time.sleep(1)
     assert update(house)["code"] == "busy"
     call.unlink()
-    as_before(house)
+    runs(house)
 
 
 def test_what_people_write_until_it_stops_is_not_lost(house: Box, makers: Makers) -> None:
@@ -186,24 +143,51 @@ def test_what_people_write_until_it_stops_is_not_lost(house: Box, makers: Makers
     assert state(house) == (FIRST, [*ROWS, "Chloe 12:00"], None)
 
 
+# -- kill -9 of the daemon
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("step", TRIED)
-@pytest.mark.parametrize("mood", ["good", "clumsy"])
-def test_killed_at(house: Box, makers: Makers, mood: str, step: str, moment: str) -> None:
-    """kill -9 of the daemon: before `up` it is taken back, from then on the version decides."""
+def test_killed_at_each_step_before_up(house: Box, makers: Makers, moment: str) -> None:
+    """All is taken back, and whichever version it is has seen nothing. The next update is as good as any."""
+    makers.release("1.0.1")
+    house.gardien("update", "list", "--now")
+    for step in BEFORE:
+        die_at(house, f"update/{step}/{moment}", "update", "run", STACK)
+        house.start()
+        job = last_update(house)
+        assert job["state"] == "interrupted", (step, job)
+        runs(house)
+    assert update(house)["state"] == "done"
+    runs(house, "1.0.1")
+
+
+@pytest.mark.parametrize("points", GOOD_DEATHS, ids=" ".join)
+def test_killed_a_good_version_stays(house: Box, makers: Makers, points: tuple[str, ...]) -> None:
+    makers.release("1.0.1")
+    house.gardien("update", "list", "--now")
+    die_through(house, [f"update/{point}" for point in points], "update", "run", STACK)
+    job = last_update(house)
+    assert job["state"] == "done", job
+    runs(house, "1.0.1")
+
+
+@pytest.mark.parametrize(("mood", "point"), BAD_DEATHS)
+def test_killed_a_bad_version_goes_back(house: Box, makers: Makers, mood: str, point: str) -> None:
     makers.release("1.0.1", mood)
     house.gardien("update", "list", "--now")
-    past = STEPS.index(step) >= STEPS.index("up")
-    if mood == "clumsy" and step in ("watch", "settle"):
-        assert update(house)["code"] == "update-failed"  # it never comes so far
-        as_before(house)
-        return
-    die_at(house, f"update/{step}/{moment}", "update", "run", STACK)
-    house.start()
-    job = next(each for each in house.until_jobs_end() if each["kind"] == "update")
-    if past and mood == "good":
-        assert job["state"] == "done", job
-        updated(house, "1.0.1")
-    else:
-        assert job["state"] == ("failed" if past else "interrupted"), job
-        as_before(house)
+    die_through(house, [f"update/{point}"], "update", "run", STACK)
+    job = last_update(house)
+    assert (job["state"], job["code"]) == ("failed", "update-failed"), job
+    runs(house)
+
+
+@pytest.mark.parametrize(("mood", "points"), DEATHS_BACK, ids=str)
+def test_killed_on_the_way_back(house: Box, makers: Makers, mood: str, points: tuple[str, ...]) -> None:
+    """Each death within one and the same way back, which comes to its end all the same, and still knows why."""
+    makers.release("1.0.1", mood)
+    house.gardien("update", "list", "--now")
+    die_through(house, [f"update/{point}" for point in points], "update", "run", STACK)
+    job = last_update(house)
+    assert (job["state"], job["code"]) == ("failed", "update-failed"), job
+    runs(house)
+    assert house.gardien("update", "run", STACK, check=False).returncode != 0, "it is not tried again"

@@ -139,7 +139,10 @@ class Box:
 
     def wait_for_death(self, patience: float = 120) -> int:
         assert self.daemon is not None
-        code = self.daemon.wait(patience)
+        try:
+            code = self.daemon.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the daemon lives on:\n{self.logged()}") from None
         self.daemon = None
         return code
 

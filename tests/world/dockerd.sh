@@ -4,6 +4,8 @@
 #   dockerd.sh revive  start it again after it was killed, with the containers it had
 #   dockerd.sh stop    remove its containers, networks and volumes, then end it; images stay for the next run
 #   dockerd.sh env     print DOCKER_HOST=..., for `export "$(dockerd.sh env)"`
+# GARDIEN_TEST_CACHE says which, GARDIEN_TEST_NETWORKS where its containers' addresses lie, GARDIEN_TEST_DOCKERD what else
+# it is told.
 set -euo pipefail
 
 cache=${GARDIEN_TEST_CACHE:-${HOME:-/root}/.cache/gardien-tests}
@@ -12,7 +14,7 @@ cache=$(realpath "$cache")
 data=$cache/docker
 # Short, since a socket's path is limited to 107 bytes; one for each cache folder.
 run=/run/gardien-test-$(printf %s "$cache" | sha256sum | cut -c1-8)
-networks=10.213.0.0/16
+networks=${GARDIEN_TEST_NETWORKS:-10.213.0.0/16}
 pidfile=$run/docker.pid
 log=$run/docker.log
 export DOCKER_HOST=unix://$run/docker.sock
@@ -55,7 +57,8 @@ sweep() {
 answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 start() {
-    local pid keep=${1:-}
+    local pid keep=${1:-} more
+    read -ra more <<<"${GARDIEN_TEST_DOCKERD:-}"
     mkdir -p "$run" "$data"
     exec 9>"$run/lock"
     flock 9
@@ -73,8 +76,8 @@ start() {
     setsid dockerd --host "$DOCKER_HOST" --data-root "$data" --exec-root "$run/exec" --pidfile "$pidfile" \
         --containerd-namespace gardien-test --containerd-plugins-namespace gardien-test-plugins \
         --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
-        --default-address-pool base=$networks,size=27 --dns 127.0.0.1 --dns-opt timeout:1 --dns-opt attempts:1 \
-        </dev/null >"$log" 2>&1 9>&- &
+        --default-address-pool base="$networks",size=27 --dns 127.0.0.1 --dns-opt timeout:1 --dns-opt attempts:1 \
+        "${more[@]}" </dev/null >"$log" 2>&1 9>&- &
     pid=$!
     for _ in {1..300}; do
         if answers; then

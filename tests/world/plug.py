@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def die_at(box: Box, point: str, *command: str) -> None:
     box.gardien(*command, "--no-wait")
     code = box.wait_for_death()
     assert code == -9, f"the daemon ended with {code}, not at {point}:\n{box.logged()}"
+
+
+def die_through(box: Box, points: Sequence[str], *command: str) -> None:
+    """The same at each of these points in turn: each start finds what died, and dies further on. Then it lives."""
+    first, *others = points
+    die_at(box, first, *command)
+    for point in others:
+        box.spawn(GARDIEN_DIE_AT=point)
+        code = box.wait_for_death()
+        assert code == -9, f"the daemon ended with {code}, not at {point}:\n{box.logged()}"
+    box.start()
 
 
 def plain_restic(box: Box, host: SftpHost, cache: Path, *argv: str) -> str:

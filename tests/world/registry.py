@@ -8,10 +8,11 @@ import json
 import platform
 import subprocess
 import tarfile
+import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,16 @@ TOKEN = "of-the-test"
 
 def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _layer(content: bytes) -> tuple[bytes, bytes]:
+    """One with one file; and how it travels."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("content")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue(), gzip.compress(packed.getvalue(), 1, mtime=0)
 
 
 class RegistryHost:
@@ -107,19 +118,46 @@ class RegistryHost:
         }
         return self._put_manifest(name, tag, INDEX, json.dumps(index).encode())
 
+    def put_above(self, name: str, base: str, tag: str, content: bytes, environment: Mapping[str, str]) -> str:
+        """`base`, a tag that was pushed, and above it a layer which holds one file, and more variables. The digest."""
+        manifest = json.loads(self._get(f"/v2/{name}/manifests/{base}", MANIFEST))
+        config = json.loads(self._get(f"/v2/{name}/blobs/{manifest['config']['digest']}", "*/*"))
+        unpacked, layer = _layer(content)
+        config["rootfs"]["diff_ids"].append(digest_of(unpacked))
+        config.setdefault("history", []).append({"created_by": "a test"})
+        config["config"]["Env"] = [
+            *(config["config"].get("Env") or ()),
+            *(f"{key}={value}" for key, value in environment.items()),
+        ]
+        told = json.dumps(config).encode()
+        manifest["config"] |= {"size": len(told), "digest": self._put_blob(name, told)}
+        kind = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+        manifest["layers"].append({"mediaType": kind, "size": len(layer), "digest": self._put_blob(name, layer)})
+        return self._put_manifest(name, tag, MANIFEST, json.dumps(manifest).encode())
+
+    def last_layer(self, name: str, tag: str) -> str:
+        """The digest of an image's uppermost layer."""
+        return str(json.loads(self._get(f"/v2/{name}/manifests/{tag}", MANIFEST))["layers"][-1]["digest"])
+
+    def blob(self, digest: str) -> Path:
+        """Where it keeps that one."""
+        kind, _, number = digest.partition(":")
+        folder = self._config.with_name("images") / "docker/registry/v2/blobs"
+        return folder / kind / number[:2] / number / "data"
+
+    def _get(self, path: str, accepted: str) -> bytes:
+        request = urllib.request.Request(f"http://{self.name}{path}", headers={"Accept": accepted})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return bytes(answer.read())
+
     def _image(self, name: str, content: bytes, architecture: str) -> bytes:
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            entry = tarfile.TarInfo("content")
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-        layer = gzip.compress(packed.getvalue(), 1, mtime=0)
+        unpacked, layer = _layer(content)
         config = json.dumps(
             {
                 "architecture": architecture,
                 "os": "linux",
                 "config": {},
-                "rootfs": {"type": "layers", "diff_ids": [digest_of(packed.getvalue())]},
+                "rootfs": {"type": "layers", "diff_ids": [digest_of(unpacked)]},
             }
         ).encode()
         parts = {"application/vnd.docker.container.image.v1+json": config}
@@ -159,6 +197,7 @@ class Front:
     marks: bool = False  # whether a list of tags bears a mark
     busy: str | None = None  # answer 429 with this `Retry-After`, where it is no ""
     broken: set[str] = field(default_factory=set)  # blobs that are cut in the middle
+    refused: dict[str, int] = field(default_factory=dict)  # blobs that it answers so, with a `Retry-After`
     swapped: dict[str, str] = field(default_factory=dict)  # what it gives where something else is asked for
     silent: set[str] = field(default_factory=set)  # headers it leaves out
     elsewhere: bool = False  # whether a list goes on at another machine
@@ -176,6 +215,8 @@ class Front:
         if self.tokens and request.headers.get("Authorization") != f"Bearer {TOKEN}":
             challenge = f'Bearer realm="http://{self.name}/token",service="test, of \'it\'",scope="repository:x:pull"'
             return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+        if (status := self.refused.get(request.path.rpartition("/")[2])) is not None:
+            return web.Response(status=status, headers={"Retry-After": "60"})
         return await self._hand_on(request)
 
     async def _hand_on(self, request: web.Request) -> web.StreamResponse:
@@ -232,3 +273,25 @@ async def front(behind: RegistryHost, **how: object) -> AsyncIterator[Front]:
     async with TestServer(app) as server:
         made.name = f"127.0.0.1:{server.port}"
         yield made
+
+
+@contextmanager
+def front_aside(behind: RegistryHost) -> Iterator[Front]:
+    """The same for a test that does not wait for anything itself: in a thread."""
+    ready, over, made = threading.Event(), asyncio.Event(), list[tuple[Front, asyncio.AbstractEventLoop]]()
+
+    async def stand() -> None:
+        async with front(behind) as it:
+            made.append((it, asyncio.get_running_loop()))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(stand()))
+    thread.start()
+    try:
+        assert ready.wait(20), "there is no front"
+        yield made[0][0]
+    finally:
+        for _, loop in made:
+            loop.call_soon_threadsafe(over.set)
+        thread.join(20)

@@ -1,6 +1,6 @@
 """An application with versions, each a real image at a real registry on loopback; each finds data, and changes it."""
 
-import subprocess
+import random
 from pathlib import Path
 
 from tests.contracts.docks import IMAGE, make_image
@@ -10,6 +10,7 @@ from tests.world.registry import RegistryHost
 STACK = "ledger"
 FIRST = "1.0.0"
 ROWS = ["Anna 10:00", "Bertrand 11:00"]
+SIZE = 200_000  # bytes of a version's own layer
 
 _SCRIPT = r"""
         test -e /srv/database || printf '%s\nAnna 10:00\nBertrand 11:00\n-- whole\n' "$$VERSION" > /srv/database;
@@ -34,12 +35,12 @@ _SCRIPT = r"""
 """
 
 
-def compose_file(registry: str) -> str:
-    """As an owner would write it; its image lies at `registry`."""
+def compose_file(repository: str) -> str:
+    """As an owner would write it; its image lies in `repository`."""
     return f"""
 services:
   app:
-    image: ${{LEDGER_IMAGE:-{registry}/ledger:{FIRST}}}
+    image: ${{LEDGER_IMAGE:-{repository}:{FIRST}}}
     restart: unless-stopped
     security_opt: ["no-new-privileges:true"]
     logging: {{driver: json-file, options: {{max-size: 10m, max-file: "3"}}}}
@@ -98,40 +99,48 @@ x-gardien:
 
 
 class Makers:
-    """Who makes the application: what they build goes to the registry, and is not on this machine any more."""
+    """Who makes the application: what they make lies at the registry, not on this machine. `clear` at the end."""
 
-    def __init__(self, registry: RegistryHost) -> None:
+    def __init__(self, registry: RegistryHost, name: str = "") -> None:
+        """`name`: of what stands before the registry."""
         self.registry = registry
+        self.repository = f"{name or registry.name}/ledger"
         self.made: list[str] = []
+        self._count = 0
         make_image()
+        base = f"{registry.name}/ledger:base"
+        docker("tag", IMAGE, base)
+        docker("push", base)
+        docker("rmi", base)
         self.release(FIRST)
 
     def release(self, tag: str, mood: str = "good", version: str | None = None) -> str:
         """A version is there, of the `mood` good, sick, crash, dies3, former or clumsy. Its digest."""
-        image = f"{self.registry.name}/ledger:{tag}"
         former = " ".join(each for each in self.made if each != tag)
-        recipe = f'FROM {IMAGE}\nENV VERSION="{version or tag}" MOOD="{mood}" FROM="{former}"\n'
-        subprocess.run(
-            ["docker", "build", "--quiet", "--tag", image, "-"],
-            input=recipe,
-            text=True,
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        told = docker("push", "--quiet", image) or docker("push", image)
-        digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", image).strip().partition("@")[2]
-        assert digest.startswith("sha256:"), told
-        docker("rmi", "--force", image)
+        self._count += 1
+        content = random.Random(self._count).randbytes(SIZE)
+        environment = {"VERSION": version or tag, "MOOD": mood, "FROM": former}
+        digest = self.registry.put_above("ledger", "base", tag, content, environment)
         self.made.append(tag)
         return digest
 
+    def here(self) -> list[str]:
+        """Which versions lie on this machine, by their digests."""
+        return docker("image", "ls", "--digests", "--format", "{{.Digest}}", self.repository).split()
 
-def lay_out(box: Box, registry: RegistryHost) -> Path:
+    def clear(self) -> None:
+        """Nothing of it stays at the engine."""
+        form = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
+        names = docker("image", "ls", "--digests", "--format", form, self.repository).split()
+        if names := [each for each in names if "<none>" not in each]:
+            docker("rmi", "--force", *names, check=False)
+
+
+def lay_out(box: Box, makers: Makers) -> Path:
     """Put the stack's folder where an owner would."""
     folder = box.root / "owner" / "stacks" / STACK
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compose.yaml").write_text(compose_file(registry.name))
+    (folder / "compose.yaml").write_text(compose_file(makers.repository))
     return folder
 
 

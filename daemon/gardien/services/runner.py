@@ -23,7 +23,8 @@ from gardien.words import N_, Value, Words
 log = logging.getLogger(__name__)
 
 Moment = Literal["begun", "ran"]
-OnPoint = Callable[[str, str, Moment], None]  # kind, step, moment: where a test pulls the plug
+# Kind, step ("undo-…", "back-…" on the way back), moment: where a test pulls the plug.
+OnPoint = Callable[[str, str, Moment], None]
 Held = Callable[[], Awaitable[bool]]  # whether nothing may begin now: gardien itself is being updated
 
 UNDO_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)  # seconds between tries of an undo
@@ -40,6 +41,7 @@ class Run:
     facts: dict[str, Json]
     _remember: Callable[[Mapping[str, Json]], Awaitable[None]]
     _report: Callable[[Progress], None]
+    on_point: Callable[[str, Moment], None]  # of what is a step within one
     says: Words | None = None
     seen: dict[str, object] = field(default_factory=dict)  # for this run only; gone after a crash
 
@@ -224,7 +226,10 @@ class Runner:
             self._progress[job.id] = progress
             self._feed.changed("progress")
 
-        return Run(job.id, job.plan, dict(job.plan.facts) | dict(job.facts), remember, report)
+        def on_point(step: str, moment: Moment) -> None:
+            self._on_point(job.plan.kind, step, moment)
+
+        return Run(job.id, job.plan, dict(job.plan.facts) | dict(job.facts), remember, report, on_point)
 
     async def _first_run(self, job: Job) -> None:
         await self._guard(job, self._forward(job, self._run_of(job), 0))
@@ -352,6 +357,7 @@ class Runner:
             if record.state in ("waiting", "undone") or planned[record.name].undo is None:
                 continue
             await self._store.mark_step(job.id, record.name, "undoing", self._clock())
+            run.on_point(f"undo-{record.name}", "begun")
             log.info("job %s (%s %s): undoing %s", job.id, job.plan.kind, job.plan.subject, record.name)
             try:
                 await self._insist(undo[record.name], run)
@@ -360,6 +366,7 @@ class Runner:
                 await self._store.mark_step(job.id, record.name, "undo-failed", self._clock())
                 stuck = stuck or error
             else:
+                run.on_point(f"undo-{record.name}", "ran")
                 await self._store.mark_step(job.id, record.name, "undone", self._clock())
         if stuck is not None:
             raise stuck

@@ -107,11 +107,13 @@ class Trial:
                 return await work()
             except (DockerDown, NotHealthy, CommandFailed) as error:
                 vigil.require()
-                waits = await self._docker_went(error) or await is_at_work(self._world, stack)
+                # It may be back by now, and what it carried down with it says anything but that.
+                waits = vigil.docker_went or await self._docker_went(error) or await is_at_work(self._world, stack)
                 if not waits or _now() >= deadline:
                     raise
                 log.warning("job %s: %s: trying once more: %s", run.job, stack.name, error)
             await asyncio.sleep(ASK_EVERY)
+            vigil.docker_went = False
             if await self._down(run, stack, vigil) is not None:
                 await self._reconcile(run, stack, vigil)
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 BESIDE = ("halt", "look", "fetch", "verify", "images", "swap", "load", "start", "gate", "settle")
 # Where there is no room for two: what the new version left goes first. The backup was seen where it lies.
 IN_PLACE = ("halt", "look", "clear", "fetch", "verify", "images", "swap", "load", "start", "gate", "settle")
-TRY_EVERY, TRIES = 30.0, 120  # seconds between two tries where somebody does not answer; an hour of them
+TRY_EVERY, TRIES = 30.0, 120  # seconds between two tries where somebody does not answer, less at first; an hour of them
 
 
 class WayBack:
@@ -37,6 +37,7 @@ class WayBack:
         """All of it, or what of it is still to be done. Raises what a restore raises."""
         while (step := self._next(run)) is not None:
             log.info("job %s (%s): the way back: %s", run.job, run.plan.subject, step)
+<<<<<<< HEAD
             try:
                 await self._patiently(run, step)
             except GardienError:
@@ -44,6 +45,11 @@ class WayBack:
                     await self._restore.undo["fetch"](run)
                     await run.remember(back=[each for each in done(run) if each != "fetch"])
                 raise
+=======
+            run.on_point(f"back-{step}", "begun")
+            await self._patiently(run, step)
+            run.on_point(f"back-{step}", "ran")
+>>>>>>> b8bda30 (Kill Docker in the middle of updates, and gardien on the way back: an engine of one's own under test, points within undos, layers that are broken for real)
             await run.remember(back=[*done(run), step])
 
     async def _patiently(self, run: Run, step: str) -> None:
@@ -57,7 +63,7 @@ class WayBack:
                 if (tries := tries + 1) >= TRIES:
                     raise
                 log.warning("job %s: the way back waits: %s", run.job, error)
-                await asyncio.sleep(TRY_EVERY)
+                await asyncio.sleep(min(TRY_EVERY, 2.0 ** min(tries, 10)))  # people wait: it may be back at once
 
     def _next(self, run: Run) -> str | None:
         steps = IN_PLACE if run.facts.get("in_place") else BESIDE
