@@ -78,7 +78,8 @@ log = logging.getLogger("gardien")
 
 DATABASE = "gardien.db"
 # "backup/dump/ran", or several with commas: a test's way to kill it there, and to hold it there until told to go on.
-PLUGS = {"GARDIEN_DIE_AT": signal.SIGKILL, "GARDIEN_HOLD_AT": signal.SIGSTOP}
+DIE_AT, HOLD_AT = "GARDIEN_DIE_AT", "GARDIEN_HOLD_AT"
+PLUGS = {DIE_AT: signal.SIGKILL, HOLD_AT: signal.SIGSTOP}
 
 
 def shipped(what: str) -> Path:

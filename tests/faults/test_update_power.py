@@ -27,7 +27,9 @@ LEDGER = versions.STACK
 @pytest.fixture(scope="module")
 def makers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makers]:
     with RegistryHost(tmp_path_factory.mktemp("makers") / "registry") as registry:
-        yield Makers(registry)
+        made = Makers(registry)
+        yield made
+        made.clear()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def house(makers: Makers) -> Iterator[Machine]:
     with machine() as made:
         made.box.settings["limits"] = {"healthy": 60, "watch_update": 3}
         made.box.save_settings()
-        versions.lay_out(made.box, makers.registry)
+        versions.lay_out(made.box, makers)
         made.box.start()
         made.box.gardien("target", "init", "host")
         docker("pull", f"{makers.registry.name}/ledger:{versions.FIRST}")

@@ -37,7 +37,7 @@ class WayBack:
         """All of it, or what of it is still to be done. Raises what a restore raises."""
         while (step := self._next(run)) is not None:
             log.info("job %s (%s): the way back: %s", run.job, run.plan.subject, step)
-<<<<<<< HEAD
+            run.on_point(f"back-{step}", "begun")
             try:
                 await self._patiently(run, step)
             except GardienError:
@@ -45,11 +45,7 @@ class WayBack:
                     await self._restore.undo["fetch"](run)
                     await run.remember(back=[each for each in done(run) if each != "fetch"])
                 raise
-=======
-            run.on_point(f"back-{step}", "begun")
-            await self._patiently(run, step)
             run.on_point(f"back-{step}", "ran")
->>>>>>> b8bda30 (Kill Docker in the middle of updates, and gardien on the way back: an engine of one's own under test, points within undos, layers that are broken for real)
             await run.remember(back=[*done(run), step])
 
     async def _patiently(self, run: Run, step: str) -> None:
