@@ -29,7 +29,7 @@ from gardien.services.alerts import Alerts
 from gardien.services.feed import Feed
 from gardien.services.house import House
 from gardien.services.people import People
-from gardien.words import N_, Given, Words
+from gardien.words import N_, Given, Value, Words
 from tests.faces_updates import STEPS as OF_AN_UPDATE
 from tests.faces_updates import Releases, Updates
 
@@ -138,7 +138,8 @@ def recipe_of(name: str, title: str, summary: Text | None = None, *, kept: bool 
 
 def plan_of(kind: Kind, subject: str) -> Plan:
     """A plan as the rules would make it, as far as a face can tell."""
-    steps = tuple(Step(name, Words.of(text), None, (f"{name} {subject}",)) for name, text in STEPS[kind])
+    said: dict[str, Value] = {"version": "2.1.0", "took": 600} if kind == "update" else {}
+    steps = tuple(Step(name, Words.of(text, **said), None, (f"{name} {subject}",)) for name, text in STEPS[kind])
     facts: dict[str, Json] = {"target": "box"} if kind == "backup" else {}
     return Plan(kind=kind, subject=subject, steps=steps, leases=(f"stack:{subject}",), facts=facts)
 
