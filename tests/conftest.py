@@ -19,6 +19,7 @@ from tests.world.visitor import Visitor
 LONGEST = (
     "test_kill_backup.py",
     "test_kill_restore.py",
+    "test_updates.py",
     "test_restore.py",
     "test_power.py",
     "test_kill_upkeep.py",
@@ -29,6 +30,7 @@ LONGEST = (
     "test_bad_input.py",
     "test_image_forms.py",
     "test_image_jitsi.py",
+    "test_updates_docker.py",
     "test_images.py",
     "test_image_cryptpad.py",
     "test_install.py",

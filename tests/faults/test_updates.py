@@ -13,6 +13,7 @@ from tests.world.plug import MOMENTS, die_at, die_through
 from tests.world.registry import RegistryHost
 from tests.world.versions import FIRST, ROWS, STACK, Makers, state
 
+pytestmark = pytest.mark.timeout(900)
 FULL = bool(os.environ.get("GARDIEN_FULL"))
 # How far each gets. What ends at once may have come to an end of its own before we look.
 REACHED = {

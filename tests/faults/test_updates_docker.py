@@ -4,6 +4,7 @@ On an engine of its own, which is killed.
 """
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -20,11 +21,12 @@ from tests.world.practice import SHIPPED
 from tests.world.registry import Front, RegistryHost, front_aside
 from tests.world.versions import STACK, Makers
 
+pytestmark = pytest.mark.timeout(900)
 FULL = bool(os.environ.get("GARDIEN_FULL"))
 # In one go: each time the engine dies, comes back, and dies at the next.
-BEFORE_UP = BEFORE if FULL else ("images", "final", "down")
+BEFORE_UP = BEFORE if FULL else ("images", "down")
 FROM_UP_ON = ONWARD if FULL else ("up", "gate", "watch")
-WAY_BACK = BACK if FULL else ("swap", "start")
+WAY_BACK = BACK if FULL else ("swap",)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def makers(engine: OwnEngine, registry: RegistryHost, front: Front) -> Iterator[
 
 @pytest.fixture
 def house(makers: Makers) -> Iterator[Box]:
-    with ledger_house(makers) as made:
+    with ledger_house(makers, {"watch_update": 4}) as made:
         yield made
 
 
@@ -103,23 +105,24 @@ def test_row_40_a_registry_that_fails_in_the_middle_of_a_layer(
 def killed_at(house: Box, engine: OwnEngine, points: tuple[str, ...]) -> None:
     """The daemon is held at each of these points in turn; the engine dies and comes back; it goes on."""
     house.stop()
+    known = len(house.log.read_text())
     house.start(GARDIEN_HOLD_AT=",".join(f"update/{point}" for point in points))
     house.gardien("update", "run", STACK, "--no-wait")
     for point in points:
-        until(partial(held, house, point), 100)
+        until(partial(held, house, point, known), 200)
         engine.kill()
         assert house.daemon is not None
         house.daemon.send_signal(signal.SIGCONT)
         engine.revive()
 
 
-def held(house: Box, point: str) -> bool:
-    """Whether the daemon stands still there. Raises when it never will."""
-    said = house.logged(9999)
+def held(house: Box, point: str, known: int) -> bool:
+    """Whether the daemon stands still there. `known`: so much of its log is old."""
+    said = house.log.read_text()[known:]
+    assert not re.search(r"runner: job \d+: \w+: ", said), f"it never came to {point}:\n{said}"
     assert house.daemon is not None
-    still = "T" in Path(f"/proc/{house.daemon.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    assert still or all(not job["over"] for job in house.line.get("jobs")["jobs"][:1]), f"never at {point}:\n{said}"
-    return still and f"GARDIEN_HOLD_AT: at update/{point}" in said
+    state = Path(f"/proc/{house.daemon.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "T" and f"GARDIEN_HOLD_AT: at update/{point}\n" in said
 
 
 def test_row_44_docker_dies_before_anything_is_changed(house: Box, makers: Makers, engine: OwnEngine) -> None:
@@ -133,9 +136,6 @@ def test_row_44_docker_dies_before_anything_is_changed(house: Box, makers: Maker
         assert job["state"] == "done" or job["code"] != "update-failed", (step, job)
         there += [f"1.0.{number}"] if job["state"] == "done" else []
         runs(house, *there)
-    makers.release("1.1.0")
-    assert update(house)["state"] == "done"
-    runs(house, *there, "1.1.0")
 
 
 def test_row_44_docker_dies_while_a_good_version_starts(house: Box, makers: Makers, engine: OwnEngine) -> None:
@@ -159,8 +159,8 @@ def test_row_44_docker_dies_on_the_way_back(house: Box, makers: Makers, engine: 
 # -- row 45
 
 
-def test_row_45_old_programs_go(house: Box, makers: Makers) -> None:
-    """What runs is here, and what a way back needs; what did not work is not."""
+def test_row_45_old_programs_go(house: Box, makers: Makers, registry: RegistryHost) -> None:
+    """What runs is here, and what a way back needs, which then needs no registry; what did not work is not."""
     first = makers.here()
     bad = makers.release("1.0.1", "crash")
     assert update(house)["code"] == "update-failed"
@@ -171,8 +171,8 @@ def test_row_45_old_programs_go(house: Box, makers: Makers) -> None:
     house.start()  # it clears up at its start, and each day
     until(lambda: bad not in makers.here(), 60)
     assert sorted(makers.here()) == sorted([*first, good])
+    registry.stop()
     house.gardien("update", "rollback", STACK, "--yes")
-    until(lambda: house.until_jobs_end()[0]["kind"] == "restore", 60)
     runs(house)
 
 
