@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from gardien.errors import GardienError, NotFound, Refused
+from gardien.errors import Busy, GardienError, NotFound, Refused
 from gardien.model.job import Job
 from gardien.model.release import Replaced
 from gardien.services.runner import Do, Moment, Run
@@ -257,6 +257,16 @@ async def test_who_begins_is_written_where_the_owner_would_write_it(made: Updati
     assert not await alone()
     with pytest.raises(NotFound):
         await updates.choose("none", "by-hand")
+    made.release("2.0.0")
+    await made.house.releases.look()
+    job = await updates.run(STACK)
+    with pytest.raises(Busy):  # it writes the same file
+        await updates.choose(STACK, "by-itself")
+    assert (await made.home.end(job)).state == "done"
+    await updates.choose(STACK, "by-itself")
+    chosen = await shelf.chosen(STACK)
+    assert chosen is not None
+    assert ":2.0.0@sha256:" in chosen.images["BUSYBOX_IMAGE"]
 
 
 async def test_each_version_that_was_taken_back_is_told_of(made: Updating) -> None:

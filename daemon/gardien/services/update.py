@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from gardien.errors import GardienError, NotFound, Refused
+from gardien.errors import Busy, GardienError, NotFound, Refused
 from gardien.model.plan import Kind, Plan
 from gardien.model.release import Change, Outlook, Replaced, Updating
 from gardien.model.stack import Stack
@@ -27,6 +27,7 @@ from gardien.services.stacks import Stacks
 from gardien.services.update_steps import UpdateSteps
 from gardien.words import N_
 
+WRITE: frozenset[Kind] = frozenset({"add", "set", "remove", "restore", "update"})  # what the owner chose
 RUNS = 8  # so many last updates of a stack are looked at
 
 
@@ -107,8 +108,17 @@ class Updates:
         return self._by_itself
 
     async def choose(self, name: str, how: Updating | None) -> None:
-        """Who begins the updates of this stack; None: as the house says. Raises NotFound, Refused if none can be."""
+        """Who begins the updates of this stack; None: as the house says.
+
+        Raises NotFound, Refused if none can be, Busy while a job may write the owner's file, too.
+        """
         await self._releases.rules(await self._stacks.kept(name))
+        if any(job.plan.kind in WRITE for job in await self._world.store.jobs(open_only=True, subject=name)):
+            raise Busy(
+                N_("{stack} is being changed just now"),
+                N_("Try again when that is over: `gardien job list`."),
+                stack=name,
+            )
         chosen = await self._world.shelf.chosen(name)
         assert chosen is not None
         if chosen.updates != how:
