@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.world.box import Box, box, docker
+from tests.world.box import Box, box, docker, until
 from tests.world.plug import leases
 from tests.world.versions import FIRST, ROWS, STACK, Makers, add, lay_out, state
 
@@ -49,7 +49,8 @@ def runs(house: Box, *tags: str) -> None:
     tag = tags[-1] if tags else None
     now, should = state(house), (tag or FIRST, migrated(*tags), tag)
     assert now == should, f"{now}, and not {should}:\n{house.logged(200)}"
-    assert house.until_well(STACK, 120) < 120
+    until(lambda: docker("inspect", "--format", "{{.State.Running}}", f"{house.prefix}-{STACK}-app-1") == "true\n", 60)
+    house.until_well(STACK, 120)
     assert leases(house) == ""
     assert not (house.data / STACK / ".gardien" / "dumps").exists()
     assert not (house.data / STACK / "srv" / "paused").exists()
