@@ -2,16 +2,22 @@
 it comes back from each that is bad, and from each death on the way.
 """
 
+import asyncio
+import itertools
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from datetime import UTC, datetime
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +25,18 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from gardien.adapters.files import OnlyOne
+from gardien.adapters.moves import FileMoves, lock_of, under_way
+from gardien.adapters.programs import Venvs
 from gardien.adapters.store import SqliteStore
-from gardien.errors import GardienError
+from gardien.errors import BadInput, GardienError
 from gardien.faces.call import Daemon
-from gardien.rules import plans
+from gardien.model.move import Move, Phase, Slot
+from gardien.rules import own_versions, plans, release_alerts
+from gardien.services.feed import Feed
+from gardien.services.runner import Runner
+from gardien.words import Words
+from tests.test_runner import NAMES, Bricks, now, plan
 from tests.world import releases
 from tests.world.box import free_port, until
 from tests.world.releases import SCHEMA, last_format, release
@@ -38,7 +52,9 @@ MIGRATION = {
 NEVER_WELL = {"gardien/faces/metrics.py": ('web.json_response({"ok": True})', 'web.json_response({"ok": False})')}
 PATIENCE = "5"  # seconds for a version that is never well; one that is gets as long as the machine needs
 KILLED = -signal.SIGKILL
-BACK = ("returning", "returning-stopped", "returning-brought", "returning-switched")
+HOWS = ("never well", "ends by itself", "in a folder")  # the last one ends too, where `venv` was made by hand
+BACK = ("", "returning", "returning-stopped", "returning-brought", "returning-switched")
+BAD = [("never well", each) for each in BACK] + [(each, "") for each in HOWS[1:]]
 
 
 class Installed:
@@ -82,6 +98,16 @@ class Installed:
             YAML().dump(settings, file)
         self.start()
         self.line.post("users", "password", user="owner", password="a long enough one")
+
+    def by_hand(self) -> None:
+        """`venv` is a folder, and no link to one."""
+        self.kill()
+        (self.prefix / "venv").unlink()
+        kept = self.prefix / f"venv-{FORMER}"
+        shutil.rmtree(kept)
+        self.ran([sys.executable, "-m", "venv", "--without-pip", str(self.prefix / "venv")])
+        self.ran([str(self.prefix / "venv" / "bin" / "python"), "-m", "pip", "install", "-q", str(self.wheel)])
+        self.start()
 
     def start(self) -> None:
         """As install.sh does."""
@@ -176,6 +202,23 @@ class Installed:
         assert not list(self.prefix.glob("*.new")) and not list(self.state.glob("*.back"))
 
 
+@asynccontextmanager
+async def crew(room: Path) -> AsyncIterator[tuple[Runner, Bricks, asyncio.Event]]:
+    """A runner that is held up while the event is set."""
+    store, bricks, held = await SqliteStore.open(room / "db"), Bricks(), asyncio.Event()
+
+    async def is_held() -> bool:
+        return held.is_set()
+
+    runner = Runner(store, now, Feed(), held=is_held)
+    runner.teach("backup", bricks)
+    try:
+        yield runner, bricks, held
+    finally:
+        await runner.stop()
+        await store.close()
+
+
 @pytest.fixture(scope="module")
 def built() -> Iterator[Installed]:
     with tempfile.TemporaryDirectory(prefix="gs-") as root:
@@ -212,34 +255,47 @@ def test_from_the_former_version_to_this_one_and_back(house: Installed) -> None:
     assert house.update("--back", "--dry-run")["former"] == THIS
 
 
-@pytest.mark.parametrize("point", [each for each in BACK if FULL or each == "returning-brought"])
-def test_one_that_is_never_well_is_taken_back_with_its_memory_and_its_settings(house: Installed, point: str) -> None:
-    begins = "    _speak()\n    os.umask(0o077)\n    try:\n"
-    rewrites = f"    config.write_text(config.read_text() + 'invented: true\\n')\n{begins}"
+@pytest.mark.parametrize(
+    ("how", "point"), [each for each in BAD if FULL or each == ("never well", "returning-brought")]
+)
+def test_a_bad_one_is_taken_back_with_memory_and_settings(house: Installed, how: str, point: str) -> None:
+    if how == "in a folder":
+        house.by_hand()
+    begins = "        asyncio.run(_live("
+    language = '    language: Literal["en", "fr"] = "en"\n'
+    ends = "" if how == "never well" else "        raise SystemExit(3)\n"
+    rewrites = f"        config.write_text(config.read_text() + 'invented: true\\n')\n{ends}"
     wheel = release(
-        house.shelves / "never",
-        "0.0.9.1",
+        house.shelves / how.replace(" ", "-"),
+        f"0.0.9.{HOWS.index(how) + 1}",
         more=MIGRATION,
-        instead=NEVER_WELL | {
-            "gardien/app.py": (begins, rewrites),
-            "gardien/model/settings.py": ('    language: Literal["en", "fr"] = "en"\n',
-                                          '    language: Literal["en", "fr"] = "en"\n    invented: bool = False\n'),
+        instead=NEVER_WELL
+        | {
+            "gardien/app.py": (begins, rewrites + begins),
+            "gardien/model/settings.py": (language, f"{language}    invented: bool = False\n"),
         },
-    )  # fmt: skip
+    )
     before = house.config.read_text()
     given = ("--from", str(wheel), "--patience", PATIENCE)
-    # And the one that takes it back dies over it.
-    house.update(*given, code=KILLED, GARDIEN_DIE_AT=f"self-update/{point}")
-    house.ran([str(house.prefix / "venv" / "bin" / "gardien"), "--version"])
-    end = house.update("--go-on", code=1)
-    assert (end["phase"], end["to"]) == ("taken-back", "0.0.9.1")
-    assert "well" in end["why"]
+    if point:  # and the one that takes it back dies over it
+        house.update(*given, code=KILLED, GARDIEN_DIE_AT=f"self-update/{point}")
+        house.ran([str(house.prefix / "venv" / "bin" / "gardien"), "--version"])
+        end = house.update("--go-on", code=1)
+    else:
+        end = house.update(*given, code=1)
+    assert end["phase"] == "taken-back"
+    assert ("ended by itself" in end["why"]) == (how != "never well"), end
     house.as_before()
     assert house.config.read_text() == before
     # Whoever was not there is told.
     house.kill()
     house.start()
     until(lambda: "own-update" in {each["key"] for each in house.line.get("alerts")["alerts"]})
+    # And a good one is taken.
+    if FULL:
+        assert house.update("--from", str(house.this))["phase"] == "done"
+        assert house.update("--back", "--yes")["phase"] == "done"
+        house.as_before()
 
 
 def test_one_that_cannot_live_here_is_found_out_before_anything_stops(house: Installed) -> None:
@@ -265,11 +321,101 @@ def test_one_that_cannot_live_here_is_found_out_before_anything_stops(house: Ins
         house.as_before()
 
 
+def test_a_folder_becomes_a_link_in_one_move(tmp_path: Path) -> None:
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").touch()
+    (tmp_path / "venv-1.0").symlink_to("venv-1.0")  # somebody died before the two changed places
+    venvs = Venvs(tmp_path, tmp_path / "children")
+    assert venvs.steady("1.0") == tmp_path / "venv-1.0" / "bin" / "python"
+    assert (tmp_path / "venv").readlink() == Path("venv-1.0")
+    assert (tmp_path / "venv" / "bin" / "python").exists() and not (tmp_path / "venv-1.0").is_symlink()
+    assert venvs.in_use() == "venv-1.0"
+
+
+def test_only_the_last_versions_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"venv-{number}").mkdir()
+        os.utime(tmp_path / f"venv-{number}", (number, number))
+    (tmp_path / "removed-venv-9").mkdir()
+    Venvs(tmp_path, tmp_path / "children").forget({"venv-0", "venv-4"}, 3)
+    assert {each.name for each in tmp_path.iterdir()} == {"venv-0", "venv-3", "venv-4"}
+
+
+async def test_a_page_that_lists_releases(tmp_path: Path) -> None:
+    release(tmp_path / "page", FORMER)
+    wheel = release(tmp_path / "page", THIS)
+    venvs = Venvs(tmp_path, tmp_path / "children")
+    served = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "page"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), served) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = await venvs.newest(f"http://127.0.0.1:{server.server_port}/", tmp_path / "room")
+        server.shutdown()
+    assert found is not None and found.name == wheel.name and found.read_bytes() == wheel.read_bytes()
+    assert await venvs.newest(str(tmp_path / "page"), tmp_path) == wheel
+    # What a stranger on the way could replace is not asked.
+    with pytest.raises(BadInput):
+        await venvs.newest("http://releases.example/", tmp_path)
+
+
+def test_which_version_is_newer() -> None:
+    ordered = ["0.9.dev1", "0.9a1", "0.9rc1.dev2", "0.9rc1", "0.9", "0.9.post1", "0.10", "1.0.0"]
+    for lower, higher in itertools.pairwise(ordered):
+        assert own_versions.newer(higher, lower) and not own_versions.newer(lower, higher), (lower, higher)
+    assert not own_versions.newer("1.0", "1.0.0") and not own_versions.newer("latest", "0.1")
+    wheels = ["gardien-0.9-py3-none-any.whl", "gardien-0.10rc1-py3-none-any.whl", "other-2.0-py3-none-any.whl", "x"]
+    assert own_versions.newest_wheel(wheels) == wheels[0]
+    assert own_versions.newest_wheel(wheels[1:]) == wheels[1]
+    assert own_versions.newest_wheel(wheels[2:]) is None
+    log = "# Changelog\n\n## 0.3.0 (unreleased)\n\n- c\n\n## 0.2.0 (2026-02-01)\n\n- b\n\n## 0.1.0\n\n- a\n"
+    assert own_versions.changes(log, "0.1.0", "0.2.0") == "## 0.2.0 (2026-02-01)\n\n- b"
+    assert own_versions.changes(log, "0.1.0", "0.3.0").count("- ") == 2
+    assert own_versions.changes(log, "0.3.0", "0.3.0") == ""
+
+
+async def test_no_job_begins_while_gardien_is_being_updated(tmp_path: Path) -> None:
+    async with crew(tmp_path) as (runner, bricks, held):
+        held.set()
+        job = await runner.submit(plan())
+        assert (await runner.job(job)).state == "queued" and not bricks.laid
+        held.clear()
+        assert (await runner.wait(job)).state == "done" and bricks.laid == set(NAMES)
+
+
+def test_an_update_that_was_left_lying_holds_nobody_up(tmp_path: Path) -> None:
+    slot = Slot("venv-1", "1")
+    move = Move("switching", slot, slot, "process", datetime.now(UTC))
+    assert not under_way(tmp_path)
+    FileMoves(tmp_path).write(move)
+    assert FileMoves(tmp_path).read() == move
+    with closing(OnlyOne(lock_of(tmp_path))):
+        assert under_way(tmp_path)
+        FileMoves(tmp_path).write(move.to("done"))
+        assert not under_way(tmp_path)
+        FileMoves(tmp_path).write(move)
+    assert not under_way(tmp_path)  # whoever made it is dead
+
+
+def test_what_is_said_of_an_update_that_did_not_go_well() -> None:
+    today, slot = datetime.now(UTC), Slot("venv-1", "1")
+    why = Words.of("it fell over")
+
+    def keys(phase: Phase, ago: timedelta = timedelta(hours=3), **facts: str | Words) -> list[str]:
+        move = Move(phase, slot, Slot("venv-2", "2"), "process", today - ago).to(phase, **facts)
+        return [each.key for each in release_alerts.of_own(move, today)]
+
+    assert keys("taken-back", why=why, copy="1") == ["own-update"]
+    assert keys("taken-back", timedelta(days=15), why=why, copy="1") == []
+    assert keys("taken-back", why=why) == []  # nothing had been changed
+    assert keys("done", copy="1") == [] and release_alerts.of_own(None, today) == []
+    assert keys("switching") == ["own-update"] and keys("switching", timedelta(minutes=5)) == []
+
+
 async def test_nothing_is_done_while_a_job_runs(house: Installed) -> None:
     store = await SqliteStore.open(house.state / "gardien.db")
     job = await store.add_job(plans.check("host", (1, 4)), datetime.now(UTC))
     await store.mark_job(job, "running", datetime.now(UTC))
     await store.close()
+    assert "gardien_from" in house.update("--check", code=2)["error"]["remedy"]
     (daemon,) = house.daemons()
     told = house.update("--from", str(house.this), code=1)
     assert told["error"]["code"] == "refused" and "host" in told["error"]["says"]

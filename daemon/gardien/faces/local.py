@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from gardien import app, own_update
-from gardien.errors import GardienError
+from gardien.errors import GardienError, unexpected
 from gardien.faces import present, wire
 from gardien.faces.terminal import Terminal, sentence
 from gardien.services.self_update import SelfUpdate
@@ -70,7 +70,7 @@ def releases_at(config: Path) -> str | None:
 
 def once_begun(work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end, though the terminal goes away or somebody loses patience: it ends by itself, one way or the
-    other.
+    other. Raises GardienError.
     """
 
     async def unbroken() -> T:
@@ -79,7 +79,10 @@ def once_begun(work: Coroutine[Any, Any, T]) -> T:
             loop.add_signal_handler(number, lambda: None)
         return await work
 
-    return asyncio.run(unbroken())
+    try:
+        return asyncio.run(unbroken())
+    except OSError as error:
+        raise unexpected(error) from error
 
 
 def _line(terminal: Terminal, what: str, error: GardienError | None) -> None:
