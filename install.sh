@@ -546,6 +546,8 @@ ensure_gardien() {
   quiet "$PYTHON" -m venv "$slot"
   quiet "$slot/bin/pip" install "$WORK/source"
   quiet "$slot/bin/gardien" --help
+  # What was under way is over: from here on this version counts.
+  quiet rm -f "$PREFIX/updating" "$STATE/self-update/move.json"
   quiet ln -sfn "${slot##*/}" "$PREFIX/venv.new"
   quiet mv -T "$PREFIX/venv.new" "$PREFIX/venv"
   RESTART=1

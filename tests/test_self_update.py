@@ -26,15 +26,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from gardien.adapters.files import OnlyOne
-from gardien.adapters.moves import FileMoves, lock_of, under_way
+from gardien.adapters.keeper import DaemonKeeper
+from gardien.adapters.moves import FileMoves, StateCopies, lock_of, under_way
 from gardien.adapters.programs import Venvs
 from gardien.adapters.store import SqliteStore
-from gardien.errors import BadInput, GardienError
+from gardien.errors import BadInput, GardienError, NotFound
 from gardien.faces.call import Daemon
 from gardien.model.move import Move, Phase, Slot
+from gardien.model.settings import Folders, Settings
 from gardien.rules import own_versions, plans, release_alerts
 from gardien.services.feed import Feed
 from gardien.services.runner import Runner
+from gardien.services.self_update import SelfUpdate
 from gardien.words import Words
 from tests.test_runner import NAMES, Bricks, now, plan
 from tests.world import releases
@@ -310,12 +313,12 @@ def test_one_that_cannot_live_here_is_found_out_before_anything_stops(house: Ins
     house.as_before()
     # In the real memory, and not in its copy: the trial looks away. Half of its steps are made; they are taken back.
     if FULL:
-        trial = "    store = await SqliteStore.open(memory / DATABASE)\n    try:\n        if store."
+        trial = "    store = await SqliteStore.open(memory / DATABASE)\n"
         wheel = release(
             house.shelves / "blind",
             "0.0.9.3",
             more=MIGRATION | broken,
-            instead={"gardien/app.py": (trial, f"    return\n{trial}")},
+            instead={"gardien/own_update.py": (trial, f"    return\n{trial}")},
         )
         assert house.update("--from", str(wheel), code=1)["phase"] == "taken-back"
         house.as_before()
@@ -393,6 +396,34 @@ def test_an_update_that_was_left_lying_holds_nobody_up(tmp_path: Path) -> None:
         assert not under_way(tmp_path)
         FileMoves(tmp_path).write(move)
     assert not under_way(tmp_path)  # whoever made it is dead
+
+
+async def test_what_install_sh_put_there_meanwhile_counts(tmp_path: Path) -> None:
+    for name in ("venv-1", "venv-2", "venv-3"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "venv").symlink_to("venv-3")
+    (tmp_path / "updating").symlink_to("venv-1")
+    moves, settings = FileMoves(tmp_path), Settings(folders=Folders(state=tmp_path, run=tmp_path))
+    moves.write(Move("returning", Slot("venv-1", "1"), Slot("venv-2", "2"), "process", datetime.now(UTC), copy="1"))
+    config, memory = tmp_path / "gardien.yaml", tmp_path / "gardien.db"
+    update = SelfUpdate(
+        Venvs(tmp_path, tmp_path),
+        DaemonKeeper(settings, config, tmp_path, tmp_path),
+        StateCopies(tmp_path, memory, tmp_path, config),
+        moves,
+        now,
+        config,
+        tmp_path,
+        "3",
+        print,
+        print,
+    )
+    assert await update.go_on() is None
+    last = moves.read()
+    assert last is not None and last.over
+    assert (tmp_path / "venv").readlink() == Path("venv-3") and not (tmp_path / "updating").is_symlink()
+    with pytest.raises(NotFound):
+        update.way_back()
 
 
 def test_what_is_said_of_an_update_that_did_not_go_well() -> None:

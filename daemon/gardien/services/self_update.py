@@ -107,6 +107,11 @@ class SelfUpdate:
         if move is None or move.over:
             self._programs.hold(None)
             return None
+        if self._programs.in_use() not in {move.former.folder, move.next.folder}:
+            # Somebody installed a third one meanwhile: its memory is not to be replaced by an older one.
+            self._moves.write(move.to("taken-back", copy=None))
+            self._programs.hold(None)
+            return None
         self._tell(
             N_("An update of gardien from {former} to {next} was cut short."),
             former=move.former.version,
