@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from gardien.services.way_back import BESIDE
 from tests.world.box import Box, box, until
 from tests.world.clouds import FIRST, Cloud, CloudMakers, cloud_makers, says_cron_ran, settle
-from tests.world.plug import leases
+from tests.world.plug import die_at, leases
 from tests.world.practice import differences
 
 STACK = "nextcloud"
@@ -67,20 +66,6 @@ def newest_update(house: Box) -> dict[str, Any]:
     return dict(next(each for each in house.until_jobs_end() if each["kind"] == "update"))
 
 
-def die_on_the_way_back(house: Box, step: str) -> None:
-    """kill -9 of the daemon when it is about to do this step of it."""
-    words, begin = f"the way back: {step}", house.log.stat().st_size
-
-    def there() -> bool:
-        with house.log.open() as log:
-            log.seek(begin)
-            return words in log.read()
-
-    house.gardien("update", "run", STACK, "--no-wait")
-    until(there)
-    assert house.stop(signal.SIGKILL) == -signal.SIGKILL
-
-
 def test_row_42_a_major_is_not_left_out(house: Box, makers: CloudMakers) -> None:
     makers.release("36.0.0", made="35.0.0")
     house.gardien("update", "list", "--now")
@@ -95,7 +80,7 @@ def test_row_41_an_upgrade_that_breaks_off_half_way(house: Box, makers: CloudMak
     before = Cloud.of(house)
     makers.release("34.0.4", "upgrade")
     house.gardien("update", "list", "--now")
-    die_on_the_way_back(house, step)
+    die_at(house, f"update/back-{step}/begun", "update", "run", STACK)
     if step in BESIDE[: BESIDE.index("swap")]:
         assert "34, 0, 4" in (house.data / STACK / "html" / "version.php").read_text().replace(",", ", ")
     house.start()
