@@ -66,20 +66,15 @@ def newest_update(house: Box) -> dict[str, Any]:
     return dict(next(each for each in house.until_jobs_end() if each["kind"] == "update"))
 
 
-def test_row_42_a_major_is_not_left_out(house: Box, makers: CloudMakers) -> None:
-    makers.release("36.0.0", made="35.0.0")
-    house.gardien("update", "list", "--now")
-    refused = house.gardien("update", "run", STACK, "36.0.0", check=False)
-    assert refused.returncode != 0
-    assert "leads over 35" in refused.stderr
-
-
 @pytest.mark.parametrize("step", KILLED)
 def test_row_41_an_upgrade_that_breaks_off_half_way(house: Box, makers: CloudMakers, step: str) -> None:
     """And gardien dies on the way back, too. The files of the new version were there: that was no sign of anything."""
     before = Cloud.of(house)
     makers.release("34.0.4", "upgrade")
+    makers.release("36.0.0", made="35.0.0")
     house.gardien("update", "list", "--now")
+    refused = house.gardien("update", "run", STACK, "36.0.0", check=False)
+    assert refused.returncode != 0 and "leads over 35" in refused.stderr, "row 42: no major is left out"
     die_at(house, f"update/back-{step}/begun", "update", "run", STACK)
     if step in BESIDE[: BESIDE.index("swap")]:
         assert "34, 0, 4" in (house.data / STACK / "html" / "version.php").read_text().replace(",", ", ")
@@ -87,9 +82,9 @@ def test_row_41_an_upgrade_that_breaks_off_half_way(house: Box, makers: CloudMak
     job = newest_update(house)
     assert (job["state"], job["code"]) == ("failed", "update-failed"), job
     assert "This release is broken" in job["detail"], "what it said itself, though others said things, too"
-    assert "back at 34.0.3" in job["says"]
+    assert "34.0.3 again" in job["says"] and "nothing is lost" in job["says"], job["says"]
     as_before(house, before)
-    until(lambda: [each["key"] for each in house.json("alert", "list")] == [f"job:update:{STACK}"], 30)
+    until(lambda: [each["key"] for each in house.json("alert", "list")] == [f"update:{STACK}:{job['id']}"], 60)
 
 
 def test_a_good_version_migrates_its_rows_and_stays(house: Box, makers: CloudMakers) -> None:
@@ -98,9 +93,8 @@ def test_a_good_version_migrates_its_rows_and_stays(house: Box, makers: CloudMak
     makers.release("34.0.4")
     house.gardien("update", "list", "--now")
     told = house.gardien("update", "run", STACK).stdout.splitlines()[-1]
-    assert re.search(
-        r"from 34\.0\.3 to 34\.0\.4; it was away for \d+ seconds; the backup of before is [0-9a-f]{8}", told
-    )
+    assert re.search(r"from 34\.0\.3 to 34\.0\.4; it was away for \d+\s", told), told
+    assert newest_update(house)["state"] == "done"
     is_open(house, "34.0.4")
     after = Cloud.of(house)
     assert after.version == "34.0.4"
