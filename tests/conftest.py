@@ -31,6 +31,8 @@ LONGEST = (
     "test_image_forms.py",
     "test_image_jitsi.py",
     "test_updates_docker.py",
+    "test_update_nextcloud.py",
+    "test_update_power.py",
     "test_images.py",
     "test_image_cryptpad.py",
     "test_install.py",

@@ -69,7 +69,7 @@ class CloudMakers:
 @contextmanager
 def cloud_makers(room: Path) -> Iterator[CloudMakers]:
     """At work in a folder of their own. What they made is packed once, which takes half a minute, and kept."""
-    shutil.copytree(_packed(), room)
+    _lay_out_what_is_made(room)
     with RegistryHost(room) as registry:
         makers = CloudMakers(registry)
         try:
@@ -82,8 +82,8 @@ def _shelf(version: str, broken: str) -> str:
     return f"made-{version}{broken and '-'}{broken}"
 
 
-def _packed() -> Path:
-    """The folder of a registry with all that is made."""
+def _lay_out_what_is_made(room: Path) -> None:
+    """The folder of a registry with all of it."""
     subprocess.run([str(BUILD)], check=True, capture_output=True, timeout=600)
     there = {"mariadb:made": IMAGES["MARIADB_IMAGE"], "redis:made": IMAGES["REDIS_IMAGE"]}
     for version, broken in MADE:
@@ -99,7 +99,7 @@ def _packed() -> Path:
             for old in CACHE.glob("clouds-*"):
                 shutil.rmtree(old)
             _pack(there, packed)
-    return packed
+        shutil.copytree(packed, room)
 
 
 def _pack(there: dict[str, str], packed: Path) -> None:
