@@ -59,7 +59,8 @@ def makers(engine: OwnEngine, registry: RegistryHost, front: Front) -> Iterator[
 
 @pytest.fixture
 def house(makers: Makers) -> Iterator[Box]:
-    with ledger_house(makers, {"watch_update": 4}) as made:
+    # An engine that was killed stops what it finds, and forgets to start it again: that is gardien's, in a moment.
+    with ledger_house(makers, {"watch_update": 4, "restart_after": 5}) as made:
         yield made
 
 
