@@ -522,7 +522,7 @@ ensure_whole() {
   "$former" -P -m gardien --config "$SETTINGS" self-update --go-on >>"$LOG" 2>&1 </dev/null || true
 }
 
-installed_version() { "$PREFIX/venv/bin/gardien" --version 2>/dev/null | awk '{print $NF}' || true; }
+installed_version() { "$PREFIX/venv/bin/python" -I -m gardien --version 2>/dev/null | awk '{print $NF}' || true; }
 
 # Each version gets a venv of its own, finished before the link `venv` moves to it: an installation that fails half-way leaves
 # the former version running.

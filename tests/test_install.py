@@ -37,7 +37,7 @@ class Place:
         self.page, self.demo = free_port(), free_port()
         self.projects = f"gi{os.getpid()}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("LC_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHONPATH"))},
             "LANG": "C.UTF-8",
             "GARDIEN_PREFIX": str(self.prefix),
             "GARDIEN_ETC": str(self.etc),
@@ -62,9 +62,8 @@ class Place:
         )
 
     def gardien(self, *words: str) -> str:
-        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # not of this checkout
         done = subprocess.run(
-            [str(self.link), *words], env=own, capture_output=True, text=True, timeout=250, check=False
+            [str(self.link), *words], env=self.environment, capture_output=True, text=True, timeout=250, check=False
         )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
