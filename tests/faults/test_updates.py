@@ -186,7 +186,9 @@ def test_killed_a_bad_version_goes_back(house: Box, makers: Makers, mood: str, p
     runs(house)
 
 
-@pytest.mark.parametrize(("mood", "points"), DEATHS_BACK, ids=str)
+@pytest.mark.parametrize(
+    ("mood", "points"), DEATHS_BACK, ids=lambda value: value if isinstance(value, str) else value[0]
+)
 def test_killed_on_the_way_back(house: Box, makers: Makers, mood: str, points: tuple[str, ...]) -> None:
     """Each death within one and the same way back, which comes to its end all the same, and still knows why."""
     makers.release("1.0.1", mood)
