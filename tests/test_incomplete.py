@@ -34,7 +34,7 @@ async def test_a_machine_that_knows_nothing_can_tell_them_apart(home: Home) -> N
 
 
 async def test_what_the_owner_calls_right_counts(home: Home) -> None:
-    home.fakes.files.put(note(home), Leaf("x" * 4000, 0o644))
+    home.fakes.files.put(note(home), Leaf("x" * 40_000, 0o644))
     whole = await home.saved()
     home.move(hours=1)
     await home.fakes.files.remove(note(home))

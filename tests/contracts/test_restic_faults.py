@@ -293,7 +293,7 @@ async def test_rows_01_to_03_a_dead_lock_is_healed_and_a_living_one_respected(
     folder: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     g = folder
-    monkeypatch.setattr(adapter, "_WAIT_FOR_LOCK", "1s")
+    monkeypatch.setattr(adapter, "_WAIT_FOR_LOCK", 1)
     source = await g.fill("locked", a="x")
     assert g.repository is not None
     locks = g.repository / "locks"

@@ -123,7 +123,7 @@ def test_row_04_another_machine_is_waited_for(home: House) -> None:
 
 
 async def test_row_04_whose_lock_it_is_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restic_call, "_WAIT_FOR_LOCK", "1s")
+    monkeypatch.setattr(restic_call, "_WAIT_FOR_LOCK", 1)
     with ground("folder", tmp_path) as g:
         assert g.repository is not None
         await g.restic.create("host")

@@ -156,6 +156,7 @@ PATTERNS: Mapping[str, str] = {
     rf"^{NAME}\Z": N_("Use small letters, digits and dashes, beginning with a letter, at most 31."),
     rf"^[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z": N_("Write a mail address such as owner@practice.example."),
     r"^[a-z0-9][a-z0-9-]{0,62}\Z": N_("Use small letters, digits and dashes, at most 63."),
+    r"^(https://|/)\S+\Z": N_("Write an address that begins with https://, or a folder that begins with /."),
     r"^[A-Z]{2}\Z": N_("Write a country by its two letters, such as FR."),
     r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z": N_("Write hours such as 08:00-20:00."),
     r"^[1-9]\d{0,6} (KiB|MiB)/s\Z": N_("Write a speed such as 500 KiB/s or 2 MiB/s."),

@@ -24,7 +24,8 @@ from gardien.model.settings import Settings, SftpTarget, Target
 from gardien.rules.env import read_env
 from gardien.words import N_
 
-_WAIT_FOR_LOCK = "2m"
+_WAIT_FOR_LOCK = 120  # seconds
+_LOOK_AT_LOCK = 15  # seconds, between two looks whether the one who holds it has died meanwhile
 _HASTE = 20.0  # seconds after which a call that is not persistent gives up what restic itself would try for 15 minutes
 _PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)  # seconds between the tries of one that is
 _TURNED_AWAY_PAUSES = (1.0, 4.0)  # of one that is not, where the host refused the connection
@@ -168,11 +169,18 @@ class Calls:
         except Ended as error:
             if error.outcome.code != 11:
                 raise
-            log.info("%s; waiting %s at most", self.typed(error, target), _WAIT_FOR_LOCK)
-        await self.unlock(target)
-        if how.get("source") is not None:
-            await self.unlock(how["source"])
-        return await self.ask(target, ["--retry-lock", _WAIT_FOR_LOCK, *args], **how)
+            log.info("%s; waiting %s seconds at most", self.typed(error, target), _WAIT_FOR_LOCK)
+        rounds = max(1, _WAIT_FOR_LOCK // _LOOK_AT_LOCK)
+        for left in reversed(range(rounds)):
+            await self.unlock(target)
+            if how.get("source") is not None:
+                await self.unlock(how["source"])
+            try:
+                return await self.ask(target, ["--retry-lock", f"{_WAIT_FOR_LOCK // rounds}s", *args], **how)
+            except Ended as error:
+                if error.outcome.code != 11 or not left:
+                    raise
+        raise AssertionError("the last round returns or raises")
 
     async def _heal(self, *repositories: str | None) -> None:
         """Take away the lock of a restic that was killed. If the line is dead, the next one does it."""
