@@ -1,24 +1,29 @@
 """What the page costs beside a bare aiohttp application with the same imports: `python -m tests.bench.page`.
 
 Needs an engine at DOCKER_HOST and what `./test.sh` sets up. Nothing here passes or fails: it prints ratios of one run,
-and the aims beside them. `--stacks 6` shows what a practice sees.
+and the aims beside them. `--stacks 6` shows what a practice sees, `--seconds 10` a rough look. Both sides run compiled,
+as an installed program does, and of several starts the shortest counts: others may use this machine meanwhile.
 """
 
 import argparse
 import asyncio
 import os
 import random
+import socket
 import sqlite3
 import statistics
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import aiohttp
 
@@ -26,6 +31,7 @@ from tests.contracts.docks import make_image
 from tests.world.box import Box, box, docker, free_port
 
 READERS = 8
+STARTS = 3
 FLOOR = """
 import sys
 import aiohttp, aiohttp_jinja2, aiohttp_session, aiosmtplib, aiosqlite, argon2, babel, jinja2, psutil, pydantic
@@ -63,8 +69,9 @@ class Process:
 
     pid: int
     url: str
-    started: float  # seconds until it answered first
-    cookies: dict[str, str]
+    started: float = 0.0  # seconds until it answered first
+    worked: float = 0.0  # seconds of processor until then
+    cookies: dict[str, str] = field(default_factory=dict)
 
     def pss(self) -> float:
         """MiB of memory that are its own, with its share of what others use too."""
@@ -75,11 +82,6 @@ class Process:
         """Seconds so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def cpu_a_minute(self, seconds: float) -> float:
-        before, began = self.cpu(), time.monotonic()
-        time.sleep(seconds)
-        return (self.cpu() - before) * 60 / (time.monotonic() - began)
 
     async def load(self, seconds: float) -> tuple[float, float]:
         """Requests a second, and how many milliseconds 99 of 100 took at most, with 8 readers."""
@@ -111,24 +113,61 @@ class Process:
         return statistics.median(took), size
 
 
-def until_it_answers(url: str, process: "subprocess.Popen[bytes]", began: float) -> float:
+def a_minute(seconds: float, *processes: Process) -> list[float]:
+    """Seconds of processor that each takes in a minute, by what it takes in so many seconds."""
+    before, began = [each.cpu() for each in processes], time.monotonic()
+    time.sleep(seconds)
+    past = time.monotonic() - began
+    return [(each.cpu() - was) * 60 / past for each, was in zip(processes, before, strict=True)]
+
+
+def dockerd() -> Process:
+    """Who listens at DOCKER_HOST."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(os.environ["DOCKER_HOST"].removeprefix("unix://"))
+        pid, _, _ = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return Process(pid, "")
+
+
+def until_it_answers(url: str, process: "subprocess.Popen[bytes]", began: float) -> Process:
     while True:
         assert process.poll() is None, "it ended"
-        done = subprocess.run(["curl", "--silent", "--output", "/dev/null", url], check=False)
-        if done.returncode == 0:
-            return time.monotonic() - began
-        time.sleep(0.01)
+        with suppress(OSError), urlopen(url, timeout=5):
+            found = Process(process.pid, url, time.monotonic() - began)
+            found.worked = found.cpu()
+            return found
+        time.sleep(0.005)
+
+
+def best(one: Process, other: Process | None) -> Process:
+    """`one`, with the shorter start of both."""
+    if other is not None:
+        one.started, one.worked = min(one.started, other.started), min(one.worked, other.worked)
+    return one
+
+
+@contextmanager
+def compiled() -> Iterator[None]:
+    """Both sides find their modules compiled, as pip leaves them; wherever the sources lie."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        yield
 
 
 @contextmanager
 def floor(port: int) -> Iterator[Process]:
-    began = time.monotonic()
-    with subprocess.Popen([sys.executable, "-c", FLOOR, str(port)]) as process:
-        try:
-            started = until_it_answers(f"http://127.0.0.1:{port}/", process, began)
-            yield Process(process.pid, f"http://127.0.0.1:{port}/", started, {})
-        finally:
-            process.terminate()
+    found = None
+    for start in range(STARTS + 1):  # the first one compiles
+        began = time.monotonic()
+        with subprocess.Popen([sys.executable, "-c", FLOOR, str(port)]) as process:
+            try:
+                now = until_it_answers(f"http://127.0.0.1:{port}/", process, began)
+                found = best(now, found if start > 1 else None)
+                if start == STARTS:
+                    yield found
+            finally:
+                process.terminate()
 
 
 def furnish(machine: Box, stacks: int, snapshots: int, port: int) -> None:
@@ -171,13 +210,17 @@ def furnish(machine: Box, stacks: int, snapshots: int, port: int) -> None:
 
 @contextmanager
 def gardien(machine: Box) -> Iterator[Process]:
-    began = time.monotonic()
-    process = machine.spawn()
     url = f"http://127.0.0.1:{machine.page_port}/"
-    started = until_it_answers(url + "healthz", process, began)
-    link = machine.json("user", "link")["url"]
-    cookies = asyncio.run(_come_in(link, url))
-    yield Process(process.pid, url, started, cookies)
+    found = None
+    for start in range(STARTS):  # `furnish` has started it before
+        began = time.monotonic()
+        found = best(until_it_answers(url + "healthz", machine.spawn(), began), found)
+        if start < STARTS - 1:
+            machine.stop()
+    assert found is not None
+    found.url = url
+    found.cookies = asyncio.run(_come_in(machine.json("user", "link")["url"], url))
+    yield found
     machine.stop()
 
 
@@ -198,11 +241,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of load, and of idling")
     wanted = parser.parse_args()
     port = free_port()
-    with floor(port) as bare, box() as machine:
+    with compiled(), floor(port) as bare, box() as machine:
         furnish(machine, wanted.stacks, wanted.snapshots, port)
+        engine = dockerd()
+        (alone,) = a_minute(wanted.seconds, engine)
         with gardien(machine) as ours:
             time.sleep(20)  # the first looks are over
-            idle, base, cpu = ours.pss(), bare.pss(), ours.cpu_a_minute(wanted.seconds)
+            idle, base = ours.pss(), bare.pss()
+            cpu, engaged = a_minute(wanted.seconds, ours, engine)
             anew, size = asyncio.run(ours.anew())
             bare_rate, bare_slow = asyncio.run(bare.load(wanted.seconds / 4))
             rate, slow = asyncio.run(ours.load(wanted.seconds))
@@ -211,7 +257,9 @@ def main() -> None:
                 ("idle memory", f"{idle:.1f} MiB", f"{base:.1f}", f"{idle / base:.2f}", "1.15"),
                 ("after load", f"{after:.1f} MiB", f"{idle:.1f} idle", f"{after / idle:.2f}", "1.10"),
                 ("idle processor", f"{cpu:.2f} s a minute", "", "", "0.20 s"),
+                ("dockerd", f"{engaged:.2f} s a minute", f"{alone:.2f}", f"{engaged / (alone or 0.01):.2f}", "1.10"),
                 ("start", f"{ours.started:.2f} s", f"{bare.started:.2f}", f"{ours.started / bare.started:.2f}", "1.25"),
+                ("its processor", f"{ours.worked:.2f} s", f"{bare.worked:.2f}", f"{ours.worked / bare.worked:.2f}", ""),
                 ("home, p99 of 8", f"{slow:.1f} ms", f"{bare_slow:.1f}", "", "10 ms"),
                 ("home, 8 readers", f"{rate:.0f} a second", f"{bare_rate:.0f}", f"{rate / bare_rate:.2f}", "0.60"),
                 ("home, read anew", f"{anew:.1f} ms", "", "", "50 ms with six stacks"),
