@@ -273,8 +273,8 @@ METADATA = "169.254.169.254"
 WRITTEN = (METADATA, "2852039166", "0xa9fea9fe", "169.254.43518", f"[::ffff:{METADATA}]", "fe80::1")
 
 
-def test_metadata_services_are_never_asked(machine: Box) -> None:
-    """Threat 11: however their address is written, and by whatever kind of target."""
+def test_threat_11_metadata_services_are_never_asked(machine: Box) -> None:
+    """However their address is written, and by whatever kind of target."""
     for host in WRITTEN:
         for fields in (
             ["--preset", "sftp", *sets(host=host, user="me")],
@@ -285,7 +285,7 @@ def test_metadata_services_are_never_asked(machine: Box) -> None:
     assert secrets(machine) == [] and machine.json("target", "list") == []
 
 
-def test_a_metadata_service_that_is_there_hears_nothing() -> None:
+def test_threat_11_a_metadata_service_that_is_there_hears_nothing() -> None:
     """In a network of its own, where it answers at its real address."""
     argv = ["unshare", "--net", sys.executable, "-m", "tests.test_targets_world"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=280)

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
+from gardien.adapters.outside import reached
 from gardien.errors import MailFailed
 from gardien.model.letter import Letter
 from gardien.model.settings import Mail, Settings
@@ -38,8 +39,8 @@ class SmtpMailer:
             async with asyncio.timeout(PATIENCE * IN_ALL):
                 await aiosmtplib.send(
                     compose(letter, mail, self._settings.name),
+                    sock=await reached(mail.host, mail.port),
                     hostname=mail.host,
-                    port=mail.port,
                     username=mail.user,
                     password=password,
                     use_tls=mail.security == "tls",

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from gardien import __version__
-from gardien.adapters.outside import proxy_to
+from gardien.adapters.outside import outside, proxy_to
 from gardien.errors import NotFound, RegistryBusy, RegistryFailed
 from gardien.model.release import Tags
 from gardien.model.settings import Settings
@@ -236,7 +236,7 @@ class HttpRegistries:
         proxy = proxy_to(self._settings, url.host)
         try:
             async with (
-                _session(context) as session,
+                _session(str(url), context) as session,
                 session.request(method, url, headers=headers, proxy=proxy, allow_redirects=False) as answer,
             ):
                 if answer.status in (429, 503):
@@ -260,9 +260,9 @@ class HttpRegistries:
             place.free_from = loop.time() + self._gap
 
 
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(url: str, context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+        connector=outside(url, trust=context, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=PATIENCE),
         headers={"User-Agent": f"gardien/{__version__}"},

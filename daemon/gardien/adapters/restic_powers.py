@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
+from gardien.adapters.outside import outside
 from gardien.adapters.process import Ended, Outcome, run
 from gardien.adapters.restic_args import ssh_args
 from gardien.adapters.restic_call import Calls
@@ -174,7 +175,7 @@ async def _ask(
     trust = await asyncio.to_thread(ssl.create_default_context, cafile=str(place.ca) if place.ca else None)
     around = urlsplit(url).hostname in settings.around_proxy
     async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session,
+        aiohttp.ClientSession(connector=outside(url), timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session,
         session.request(
             method,
             url,

@@ -33,6 +33,7 @@ def faults_of(settings: Settings) -> list[Fault]:
         *_times(settings),
         *_mail(settings),
         *_second_way(settings),
+        *_told_outside(settings),
         *_proxy(settings),
         *_targets(settings),
         *_images(settings),
@@ -154,13 +155,6 @@ def _mail(settings: Settings) -> Iterator[Fault]:
             N_("the mail server is asked without encryption, and it is not this machine"),
             N_("Write `security: tls` or `security: starttls`."),
         )
-    if mail is not None and forbidden(mail.host):
-        yield _fault(
-            ("mail", "host"),
-            N_("{host} leads to an address at which no mail server may be"),
-            N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked."),
-            host=mail.host,
-        )
 
 
 def _second_way(settings: Settings) -> Iterator[Fault]:
@@ -174,6 +168,32 @@ def _second_way(settings: Settings) -> Iterator[Fault]:
         )
     if second.kind == "ntfy" and not urlsplit(second.url).path.strip("/"):
         yield _fault(at, N_("{address} names no topic"), N_("Write it behind the server’s name."), address=second.url)
+
+
+def _told_outside(settings: Settings) -> Iterator[Fault]:
+    for at, host in told_outside(settings):
+        if forbidden(host):
+            yield never_asked(at, host)
+
+
+def told_outside(settings: Settings) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """The hosts that are told something, and where each is written."""
+    second = settings.second_way
+    for at, url in ((("ping",), settings.ping), (("second_way", "url"), second.url if second else None)):
+        if url is not None:
+            yield at, (urlsplit(url).hostname or "").rstrip(".")
+    if settings.mail is not None:
+        yield ("mail", "host"), settings.mail.host.strip("[]").rstrip(".")
+
+
+def never_asked(at: tuple[Key, ...], host: str) -> Fault:
+    """What is wrong where a host leads to an address that must not be asked."""
+    return _fault(
+        at,
+        N_("{host} leads to an address that gardien never asks"),
+        N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked."),
+        host=host,
+    )
 
 
 def _times(settings: Settings) -> Iterator[Fault]:

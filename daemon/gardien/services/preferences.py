@@ -10,9 +10,10 @@ from gardien.model.edit import Changes, Edit
 from gardien.model.fault import Fault, Faults
 from gardien.model.settings import Settings, Target
 from gardien.rules import house_settings
+from gardien.rules.house_settings import never_asked, told_outside
 from gardien.rules.reach import forbidden
 from gardien.services.ports import World
-from gardien.words import N_, Words
+from gardien.words import N_
 
 TARGETS = "targets"
 
@@ -142,15 +143,10 @@ class Preferences:
 
     async def _require_elsewhere(self, settings: Settings) -> None:
         """A name must not lead to where a cloud hands out its machines’ keys."""
-        mail = settings.mail
-        if mail is None or mail == self._world.settings.mail:
-            return
-        if any(map(forbidden, (mail.host, *await self._world.host.resolve(mail.host)))):
-            says = Words.of(N_("{host} leads to an address at which no mail server may be"), host=mail.host)
-            remedy = Words.of(
-                N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked.")
-            )
-            raise Faults([Fault(("mail", "host"), says, remedy)])
+        known = set(told_outside(self._world.settings))
+        for at, host in told_outside(settings):
+            if (at, host) not in known and any(map(forbidden, (host, *await self._world.host.resolve(host)))):
+                raise Faults([never_asked(at, host)])
 
 
 def _below(fault: Fault, target: str) -> Fault:
