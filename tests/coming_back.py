@@ -1,17 +1,20 @@
-"""A practice that was saved, tried, and has its sheet: the pages of coming back, for pictures and browsers' tests."""
+"""A practice that was saved, tried, updated, and has its sheet: for pictures and browsers' tests."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
+import pyotp
 from playwright.async_api import BrowserContext, Page
 
+from gardien.model.plan import Json
+from gardien.model.snapshot import Snapshot
 from tests.contracts.test_house_in_memory import Nextcloud
 from tests.fakes import Leaf
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
-PASSWORD = "correct horse battery staple"
+PASSWORD, COLLEAGUE = "correct horse battery staple", "dominique"
 HOME = "html/data/anna/files"
 FILES = {
     "Comptes rendus/2026-03-02 Séance.odt": 48_213,
@@ -41,6 +44,14 @@ class Practice:
         await page.wait_for_url(lambda url: "/login" not in url)
         return page
 
+    async def go_halfway(self, page: Page) -> None:
+        """To where a second factor is asked for; the page is not signed in."""
+        await page.goto(f"{self.address}/login")
+        await page.fill("#user", COLLEAGUE)
+        await page.fill("#password", PASSWORD)
+        await page.locator("main form button").click()
+        await page.wait_for_url("**/login/code")
+
     async def show_sheet(self, page: Page) -> None:
         """The sheet itself is the answer to a form."""
         await page.goto(f"{self.address}/kit")
@@ -50,9 +61,46 @@ class Practice:
         await page.wait_for_selector(".sheet")
 
 
+async def _updated(quiet: Quiet, before: Snapshot) -> None:
+    """It was updated a while ago to the version that runs, and can go back to `before`; a newer one waits."""
+    house, now = quiet.house, datetime.now(UTC)
+    for image, tag in (
+        ("nextcloud", "34.0.3-apache"),
+        ("nextcloud", "34.0.4-apache"),
+        ("mariadb", "11.8.8"),
+        ("redis", "7.4.11"),
+    ):
+        quiet.registries.put(f"docker.io/library/{image}", tag)
+    await house.releases.look()
+    plan = await house.updates.plan("nextcloud")
+    change = {"version": "34.0.3", "former_version": "34.0.2", "tag": "34.0.3-apache"}
+    saved: dict[str, Json] = {
+        "final": before.id,
+        "target": before.target,
+        "taken": (now - timedelta(hours=1)).isoformat(),
+        "away": 134.0,
+    }
+    job = await house.store.add_job(replace(plan, facts={**plan.facts, **change, **saved}), now)
+    await house.store.mark_job(job, "running", now)
+    for step in plan.steps:
+        await house.store.mark_step(job, step.name, "done", now)
+    await house.store.mark_job(job, "done", now)
+
+
+async def _join(quiet: Quiet, user: str) -> None:
+    """A second owner, who is asked for a code."""
+    people = quiet.house.people
+    await people.add(user, "owner")
+    await people.set_password(user, PASSWORD)
+    secret = people.factor.offer(user, quiet.house.settings.name).secret
+    await people.factor.enrol(user, secret, pyotp.TOTP(secret).now())
+
+
 @asynccontextmanager
 async def practice() -> AsyncIterator[Practice]:
-    """Nextcloud with a few files, two backups, one trial restore that went well and one that did not."""
+    """Nextcloud with a few files, two backups, one trial restore that went well and one that did not, an update to go
+    back from and one that waits; settings that were changed; a colleague with a second factor.
+    """
     with short_folder() as root:
         write_settings(root, name="cabinet-rue-haute")
         async with quiet_house(root) as quiet:
@@ -71,6 +119,9 @@ async def practice() -> AsyncIterator[Practice]:
             await house.runner.wait(await house.drills.create("nextcloud"))
             quiet.docker.sick.clear()
             newest = (await house.backups.list("nextcloud"))[0]
+            await _updated(quiet, newest)
+            await house.preferences.apply({("name",): "cabinet-rue-basse"})
+            await _join(quiet, COLLEAGUE)
             await house.browse.open(newest)
             at = f"/snapshots/{newest.id}"
             hits = {hit.entry.name: hit.entry.id for hit in await house.browse.search(newest, "e")}
