@@ -21,21 +21,23 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("address", "scheme"),
+    ("address", "names", "url"),
     [
-        ("127.0.0.1", "http"),
-        ("127.9.9.9", "http"),
-        ("localhost", "http"),
-        ("::1", "http"),
-        ("[::1]", "http"),
-        ("0.0.0.0", "https"),
-        ("::", "https"),
-        ("192.168.1.5", "https"),
-        ("box.lan", "https"),
+        ("127.0.0.1", ("localhost",), "http://localhost:8480"),
+        ("127.9.9.9", ("127.9.9.9",), "http://127.9.9.9:8480"),
+        ("localhost", ("localhost",), "http://localhost:8480"),
+        ("::1", ("::1",), "http://[::1]:8480"),
+        ("[::1]", ("[::1]",), "http://[::1]:8480"),
+        ("0.0.0.0", ("localhost",), "https://localhost:8480"),
+        ("0.0.0.0", ("localhost", "box.lan"), "https://box.lan:8480"),
+        ("::", ("localhost", "box.lan"), "https://box.lan:8480"),
+        ("192.168.1.5", ("localhost", "127.0.0.1", "192.168.1.5"), "https://192.168.1.5:8480"),
+        ("192.168.1.5", ("localhost",), "http://localhost:8480"),
+        ("box.lan", ("box.lan",), "https://box.lan:8480"),
     ],
 )
-def test_plain_http_is_for_loopback(address: str, scheme: str) -> None:
-    assert Page(address=address).scheme == scheme
+def test_plain_http_is_for_loopback(address: str, names: tuple[str, ...], url: str) -> None:
+    assert Page(address=address, names=names).url == url
 
 
 def tls(room: Path, now: datetime, page: Page) -> PageTls:
@@ -96,3 +98,17 @@ async def test_beyond_loopback_nothing_is_said_in_the_clear(tmp_path: Path, unus
                     assert response.status == 303 and response.cookies["gardien"]["secure"]
                 with pytest.raises(ClientError):
                     await session.get(f"http://127.0.0.1:{unused_tcp_port}/")
+
+
+async def test_at_the_machine_itself_it_stays_as_it_was(tmp_path: Path, unused_tcp_port: int) -> None:
+    """With an address of its own in the house's network, loopback still answers in the clear: tunnels lead there."""
+    page = Page(address="::", port=unused_tcp_port, names=("localhost", "box.lan"))
+    async with make_world(tmp_path, page=page) as world:
+        (world.settings.folders.run / "children").mkdir()
+        async with serve(world.house), ClientSession() as session:
+            home = f"http://127.0.0.1:{unused_tcp_port}"
+            entry = f"{home}/login/{await world.house.people.link()}"
+            async with session.post(entry, headers={"Origin": home}, allow_redirects=False) as response:
+                assert response.status == 303 and not response.cookies["gardien"]["secure"]
+            async with session.get(f"https://[::1]:{unused_tcp_port}/login", ssl=False) as response:
+                assert response.status == 421  # over TLS, under a name that it was not given

@@ -6,16 +6,21 @@ and a name server turns names as an attacker would.
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+import urllib.request
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
 
@@ -32,6 +37,7 @@ from gardien.model.settings import Settings
 from gardien.model.setup import Wish
 from gardien.rules.house_settings import faults_of
 from tests.quiet_house import quiet_house, write_settings
+from tests.world.box import box, docker
 
 INNER = ("169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fe80::1%lo")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,6 +72,70 @@ def test_threat_11_no_settings_send_it_there(host: str) -> None:
     ):
         [fault] = faults_of(Settings.model_validate(told))
         assert "never asks" in str(fault.says)
+
+
+# -- threat 2: who reaches the page from a container
+
+
+def test_threat_2_a_container_reaches_the_page_only_where_the_owner_put_it() -> None:
+    """Two bridges: a container lives on one, the gateway of the other stands for the house's own network."""
+    with bridges() as (container, gateway, lan), box() as machine:
+        with socket.create_server(("0.0.0.0", 0)) as control:
+            open_port = control.getsockname()[1]
+            everywhere = [*machine_addresses(), gateway, lan]
+            assert reach(container, open_port, everywhere) == set(everywhere)
+        machine.start()
+        assert reach(container, machine.page_port, everywhere) == set()
+        machine.stop()
+        machine.settings["page"] |= {"address": lan, "names": ["localhost", lan]}
+        machine.save_settings()
+        machine.start()
+        assert reach(container, machine.page_port, everywhere) == {lan}
+        # There it speaks TLS alone; at the machine itself it goes on as it was.
+        insecure = ssl._create_unverified_context()
+        far = f"https://{lan}:{machine.page_port}/healthz"
+        assert urllib.request.urlopen(far, context=insecure, timeout=20).status == 200
+        with pytest.raises(OSError):
+            urllib.request.urlopen(far.replace("https", "http"), timeout=20)
+        near = f"http://127.0.0.1:{machine.page_port}/healthz"
+        assert urllib.request.urlopen(near, timeout=20).status == 200
+        machine.stop()
+
+
+@contextmanager
+def bridges() -> Iterator[tuple[str, str, str]]:
+    """A container; the gateway of its network; the gateway of another."""
+    name = f"gt{uuid.uuid4().hex[:8]}"
+    made = (f"{name}-inside", f"{name}-lan")
+    try:
+        for each in made:
+            docker("network", "create", each)
+        docker("run", "-d", "--name", name, "--network", made[0], "gardien-test/busybox:1", "sleep", "infinity")
+        form = "{{(index .IPAM.Config 0).Gateway}}"
+        inside, lan = (docker("network", "inspect", each, "-f", form).strip() for each in made)
+        yield name, inside, lan
+    finally:
+        docker("rm", "-f", "-v", name, check=False)
+        for each in made:
+            docker("network", "rm", each, check=False)
+
+
+def machine_addresses() -> list[str]:
+    """What this machine is called by others; loopback, seen from a container, is the container itself."""
+    found = psutil.net_if_addrs().items()
+    return [
+        each.address
+        for link, addresses in found
+        if not link.startswith(("lo", "br-", "docker", "veth"))
+        for each in addresses
+        if each.family == socket.AF_INET
+    ]
+
+
+def reach(container: str, port: int, addresses: list[str]) -> set[str]:
+    """At which of these a connection from the container is taken."""
+    tries = "; ".join(f"nc -w 5 {each} {port} -e true 2>/dev/null && echo {each}" for each in addresses)
+    return set(docker("exec", container, "sh", "-c", f"{tries}; true").split())
 
 
 # -- the inner network

@@ -280,7 +280,7 @@ async def _one_life(
             beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
             ending = [asyncio.create_task(each.wait()) for each in (stop, over)]
             systemd.ready(f"gardien {__version__} watches")
-            log.info("gardien %s is up: http://%s:%s/", __version__, settings.page.address, settings.page.port)
+            log.info("gardien %s is up: %s/", __version__, settings.page.url)
             try:
                 await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
             finally:

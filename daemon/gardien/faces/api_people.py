@@ -64,9 +64,9 @@ class PeopleApi:
         """A one-time link to the page."""
         asked.console_only(request)
         body = await asked.fields(request)
-        text = await self._house.tls.certificate()
-        mark = present.fingerprint(text) if text else None
-        return web.json_response({"url": self._url(await self._people.link(body.get("user", "owner"))), "sha256": mark})
+        url = self._url(await self._people.link(body.get("user", "owner")))
+        text = await self._house.tls.certificate() if url.startswith("https:") else None
+        return web.json_response({"url": url, "sha256": present.fingerprint(text) if text else None})
 
     @told(DONE, needs={"password": str}, may={"user": str})
     async def password(self, request: web.Request) -> web.Response:
@@ -114,10 +114,7 @@ class PeopleApi:
         return web.json_response({"certificate": text, "sha256": present.fingerprint(text) if text else None})
 
     def _url(self, token: str) -> str:
-        page = self._house.settings.page
-        name = page.names[0] if page.names else page.address
-        host = f"[{name}]" if ":" in name and not name.startswith("[") else name
-        return f"{page.scheme}://{host}:{page.port}/login/{token}"
+        return f"{self._house.settings.page.url}/login/{token}"
 
 
 def _person(standing: Standing) -> shapes_people.UserData:

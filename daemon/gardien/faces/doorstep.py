@@ -5,8 +5,9 @@ one begins waits for a moment and is not turned away.
 import asyncio
 import errno
 import socket
+from ipaddress import ip_address
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from gardien.errors import BadInput, GardienError, PortTaken
 from gardien.model.settings import Page
@@ -49,8 +50,8 @@ class Doorstep:
 
 
 def _listening(page: Page) -> list[socket.socket]:
-    host = page.address.strip("[]")
-    found = socket.getaddrinfo(host, page.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    hosts = [page.address.strip("[]"), *(["127.0.0.1"] if page.beside_loopback else [])]
+    found = [each for host in hosts for each in _found(host, page.port)]
     made: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in dict.fromkeys(found):
@@ -67,6 +68,15 @@ def _listening(page: Page) -> list[socket.socket]:
             each.close()
         raise
     return made
+
+
+def _found(host: str, port: int) -> list[tuple[Any, ...]]:
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+
+
+def in_the_clear(link: socket.socket) -> bool:
+    """Whether nobody but this machine can reach a listening socket, so that it needs no TLS."""
+    return ip_address(link.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def _cannot_listen(page: Page, error: OSError) -> GardienError:

@@ -39,7 +39,7 @@ from gardien.faces import (
     wire,
 )
 from gardien.faces.auth import bearer, over_socket
-from gardien.faces.doorstep import Doorstep
+from gardien.faces.doorstep import Doorstep, in_the_clear
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.powers import SAFE, veil
 from gardien.faces.screen import Screen
@@ -223,7 +223,7 @@ async def serve(house: House, doorstep: Doorstep | None = None) -> AsyncIterator
         await web.SockSite(runner, _unix_socket(path)).start()
         context = await house.tls.context()
         for link in await (doorstep or own).at(page):
-            await web.SockSite(runner, link, ssl_context=context).start()
+            await web.SockSite(runner, link, ssl_context=None if in_the_clear(link) else context).start()
         await asyncio.to_thread(app[SCREEN].warm)
         tasks = [
             asyncio.create_task(_publish(house, runner), name="publish"),

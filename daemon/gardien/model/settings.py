@@ -55,6 +55,14 @@ class Folders(Closed):
     owner: Folder = Path("/etc/gardien")
 
 
+def _is_loopback(host: str) -> bool:
+    host = host.strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+
+
 class Page(Closed):
     """Where the status page listens, and under which names it may be called (all others are refused)."""
 
@@ -73,17 +81,22 @@ class Page(Closed):
 
     @property
     def beyond_loopback(self) -> bool:
-        """Whether others than this machine can reach it; then it is shown over TLS alone."""
-        host = self.address.strip("[]")
-        try:
-            return not ip_address(host).is_loopback
-        except ValueError:
-            return host.rstrip(".").lower() != "localhost"
+        """Whether others than this machine can reach it; then they are shown it over TLS alone."""
+        return not _is_loopback(self.address)
 
     @property
-    def scheme(self) -> str:
-        """What its address begins with."""
-        return "https" if self.beyond_loopback else "http"
+    def beside_loopback(self) -> bool:
+        """Whether it is on 127.0.0.1 too, over plain HTTP: for this machine, and for who comes through SSH."""
+        return self.beyond_loopback and self.address != "0.0.0.0"  # noqa: S104  (which is there already, over TLS)
+
+    @property
+    def url(self) -> str:
+        """What a person types to open it: from elsewhere, if they can reach it from there."""
+        names = self.names or (self.address,)
+        name = next((each for each in names if self.beyond_loopback and not _is_loopback(each)), names[0])
+        plain = not self.beyond_loopback or (self.beside_loopback and _is_loopback(name))
+        host = f"[{name}]" if ":" in name and not name.startswith("[") else name
+        return f"{'http' if plain else 'https'}://{host}:{self.port}"
 
 
 class Docker(Closed):
