@@ -42,7 +42,7 @@ from gardien.errors import (
     TargetUnreachable,
     WrongPassphrase,
 )
-from gardien.model.edit import Changes, Edit
+from gardien.model.edit import Changes, Edit, Rewrite
 from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Fault, Severity, StackHealth
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Expectation, Probe
@@ -1185,14 +1185,16 @@ class FakeShelf:
     async def edited(self, changes: Changes) -> Edit:
         return self._edit(edited(self.file, changes))
 
-    async def write_settings(self, text: str) -> None:
-        self.file_before, self.file = self.file, self._edit(text).after
+    async def write(self, edit: Edit) -> None:
+        [rewrite] = edit.rewrites
+        self.file_before, self.file = self.file, rewrite.after
 
-    async def former_settings(self) -> Edit | None:
+    async def former(self) -> Edit | None:
         return None if self.file_before is None else self._edit(self.file_before)
 
     def _edit(self, after: str) -> Edit:
-        return Edit(self.file, after, settings_in(after, self._owner / "gardien.yaml"))
+        file = self._owner / "gardien.yaml"
+        return Edit((Rewrite(file, self.file, after),), settings_in(after, file))
 
     async def set_target(self, name: str, target: Target | None) -> None:
         await self._keep(self._owner / "targets" / f"{name}.yaml", None if target is None else target.model_dump_json())

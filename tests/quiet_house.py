@@ -22,6 +22,7 @@ from gardien.errors import GardienError
 from gardien.faces.server import serve
 from gardien.model.edit import Changes, Edit
 from gardien.model.job import Progress
+from gardien.model.settings import Target
 from gardien.model.snapshot import Checked, Saved
 from gardien.model.stack import Recipe
 from gardien.services.house import House
@@ -109,11 +110,15 @@ class Shelf(FakeShelf):
     async def edited(self, changes: Changes) -> Edit:
         return await self.real.edited(changes)
 
-    async def write_settings(self, text: str) -> None:
-        await self.real.write_settings(text)
+    async def write(self, edit: Edit) -> None:
+        await self.real.write(edit)
 
-    async def former_settings(self) -> Edit | None:
-        return await self.real.former_settings()
+    async def former(self) -> Edit | None:
+        return await self.real.former()
+
+    async def set_target(self, name: str, target: Target | None) -> None:
+        await super().set_target(name, target)
+        await self.real.set_target(name, target)
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
         return await self.real.recipe(name) if folder is None else await super().recipe(name, folder)

@@ -1,6 +1,7 @@
 """Settings that are changed from the page: the file stays its owner's, with a way back."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from gardien.errors import Busy, Refused
 from gardien.model.edit import Changes
 from gardien.model.fault import Faults
 from gardien.model.plan import Json
+from gardien.model.setup import Wish
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
 MAIL: dict[str, Json] = {"to": ["owner@practice.example"], "from": "gardien@practice.example", "host": "mail.example"}
@@ -42,15 +44,16 @@ async def test_a_change_is_shown_then_made_and_taken_back(quiet: Quiet) -> None:
     house, former = quiet.house, file(quiet)
     changes: Changes = {("backup", "at"): "daily at 03:00", ("mail",): MAIL}
     edit = await house.preferences.draft(changes)
-    assert edit.before == former == file(quiet) and edit.settings.mail is not None
+    [rewrite] = edit.rewrites
+    assert rewrite.before == former == file(quiet) and edit.settings.mail is not None
     await house.preferences.apply(changes)
-    assert file(quiet) == edit.after and "# so!" in edit.after and "# The house of a practice." in edit.after
+    assert file(quiet) == rewrite.after and "# so!" in rewrite.after and "# The house of a practice." in rewrite.after
     assert quiet.begun_anew == [True]
     assert load_settings(house.settings.folders.owner.with_name("gardien.yaml")).backup.at == "daily at 03:00"
     await house.preferences.take_back()
     assert file(quiet) == former
     await house.preferences.take_back()
-    assert file(quiet) == edit.after
+    assert file(quiet) == rewrite.after
 
 
 async def test_what_cannot_be_changes_nothing(quiet: Quiet) -> None:
@@ -86,10 +89,37 @@ async def test_nothing_that_is_under_way_is_undone_for_it(quiet: Quiet) -> None:
     assert quiet.begun_anew == [True]
 
 
-async def test_the_mail_password_waits_for_the_settings_it_belongs_to(quiet: Quiet) -> None:
-    house = quiet.house
-    await house.preferences.hold_password("secret")
-    assert not await quiet.files.exists(house.settings.mail_password) and await house.preferences.holds_password()
-    await house.preferences.apply({}, password=True)
-    assert await quiet.files.read(house.settings.mail_password) == "secret\n"
-    assert not await house.preferences.holds_password() and quiet.begun_anew == []
+async def test_a_password_waits_for_the_settings_it_belongs_to(quiet: Quiet) -> None:
+    house, secret = quiet.house, quiet.house.settings.mail_password
+    await house.preferences.hold(secret, "secret")
+    assert not await quiet.files.exists(secret) and await house.preferences.holds(secret)
+    await house.preferences.apply({}, secret=secret)
+    assert await quiet.files.read(secret) == "secret\n"
+    assert not await house.preferences.holds(secret) and quiet.begun_anew == []
+
+
+async def test_a_place_with_a_file_of_its_own_keeps_its_comments_and_has_a_way_back(
+    quiet: Quiet, tmp_path: Path
+) -> None:
+    house, shelf = quiet.house, quiet.house.preferences
+    await house.setup.add(Wish("usb", "disk", {"folder": str(tmp_path / "usb")}))
+    own = house.settings.folders.owner / "targets/usb.yaml"
+    own.write_text(own.read_text() + "# Ask Anna before this is changed.\nkeep: {daily: 7} # a week\n")
+    former, main = own.read_text(), file(quiet)
+    await shelf.apply({("targets", "usb", "keep", "daily"): 30, ("targets", "usb", "append_only"): True})
+    assert (
+        own.read_text() == former.replace("daily: 7} ", "daily: 30} ") + "append_only: true\n" and file(quiet) == main
+    )
+    with pytest.raises(Faults) as wrong:
+        await shelf.draft({("targets", "usb", "keep", "verified"): 0})
+    assert wrong.value.faults[0].at[:4] == ("targets", "usb", "keep", "verified")
+    await shelf.take_back()
+    assert own.read_text() == former
+    await shelf.apply({("backup", "at"): "daily at 03:00", ("targets", "usb", "at"): "hourly"})
+    both = own.read_text(), file(quiet)
+    assert both[0] == former + "at: hourly\n" and "daily at 03:00" in both[1]
+    await shelf.take_back()
+    assert (own.read_text(), file(quiet)) == (former, main)
+    await shelf.apply({("language",): "fr"})  # the way back leads from here now
+    await shelf.take_back()
+    assert (own.read_text(), file(quiet)) == (former, main)

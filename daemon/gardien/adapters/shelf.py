@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from gardien.adapters.document import Document, read, validate
 from gardien.adapters.settings_file import edited
 from gardien.errors import BadInput, NotFound
-from gardien.model.edit import Changes, Edit
+from gardien.model.edit import Changes, Edit, Rewrite
 from gardien.model.fault import Fault, Faults, nearest
 from gardien.model.manifest import BackupRecipe, Manifest, Text
 from gardien.model.plan import Json
@@ -63,11 +63,11 @@ def load_settings(path: Path) -> Settings:
     return settings_in(text, path)
 
 
-def settings_in(text: str, path: Path) -> Settings:
-    """What `load_settings` makes of this text, were it in that file. Raises `Faults`."""
+def settings_in(text: str, path: Path, places: Mapping[Path, str] | None = None) -> Settings:
+    """What `load_settings` makes of this text, were it in that file, and `places` in those. Raises `Faults`."""
     document = read(text, path)
     settings = validate(Settings, document)
-    files, targets = _targets_in(settings.folders.owner / TARGETS)
+    files, targets = _targets_in(settings.folders.owner / TARGETS, places or {})
     doubles = [_written_twice(name, files[name].file, document) for name in targets if name in settings.targets]
     merged = settings.model_copy(update={"targets": {**settings.targets, **targets}})
     faults = [
@@ -91,7 +91,7 @@ def _target_of(document: Document) -> Target:
     return validate(_TargetFile, replace(document, data={"target": document.data})).target
 
 
-def _targets_in(folder: Path) -> tuple[dict[str, Document], dict[str, Target]]:
+def _targets_in(folder: Path, places: Mapping[Path, str]) -> tuple[dict[str, Document], dict[str, Target]]:
     """The targets that gardien set up, by name, and the files they stand in. Raises `Faults` for all of these."""
     files: dict[str, Document] = {}
     targets: dict[str, Target] = {}
@@ -101,7 +101,7 @@ def _targets_in(folder: Path) -> tuple[dict[str, Document], dict[str, Target]]:
             if not _NAME.fullmatch(file.stem):
                 says = Words.of(N_("{name} cannot be a name here"), name=file.stem)
                 raise Faults([Fault((), says, Words.of(N_("Rename it.")), file, 1)])
-            document = read(file.read_text("utf-8"), file)
+            document = read(places[file] if file in places else file.read_text("utf-8"), file)
             targets[file.stem] = _target_of(document)
             files[file.stem] = document
         except Faults as error:
@@ -227,6 +227,7 @@ class FileShelf:
         if not _NAME.fullmatch(name):
             raise NotFound(N_("there is no backup target called {target}"), target=name)
         path = self._targets / f"{name}.yaml"
+        await self._files.remove(_beside(path))  # what was changed before leads back to nothing any more
         if target is None:
             await self._files.remove(path)
             return
@@ -242,35 +243,61 @@ class FileShelf:
         await self._files.write(self._settings_file, text, mode)
 
     async def edited(self, changes: Changes) -> Edit:
-        """The settings file with these keys changed. Nothing is written. Raises `Faults` for what cannot be."""
-        before = await asyncio.to_thread(self._settings_file.read_text, "utf-8")
-        return await asyncio.to_thread(self._edit, before, edited(before, changes))
+        """The settings file, and those that targets have of their own, with these keys changed. Nothing is written.
 
-    async def former_settings(self) -> Edit | None:
-        """Back to what it was before `write_settings`; None if there is no way back, or no sound one."""
-        text = await self._files.read(_beside(self._settings_file))
-        if text is None:
-            return None
-        before = await asyncio.to_thread(self._settings_file.read_text, "utf-8")
-        with suppress(Faults):
-            return await asyncio.to_thread(self._edit, before, text)
+        Raises `Faults` for what cannot be; those of a target lead to it as if it stood in the settings file.
+        """
+        return await asyncio.to_thread(self._edited, changes)
+
+    async def former(self) -> Edit | None:
+        """Back to what was before the last `write`; None if there is no way back, or no sound one."""
+        with suppress(Faults, FileNotFoundError):
+            return await asyncio.to_thread(lambda: self._edit({file: _text(_beside(file)) for file in self._formers()}))
         return None
 
-    async def write_settings(self, text: str) -> None:
-        """Write the settings file; what it was is kept beside it. Raises `Faults`, and then nothing is written."""
-        path = self._settings_file
-        await asyncio.to_thread(settings_in, text, path)
-        before, mode = await asyncio.to_thread(lambda: (path.read_text("utf-8"), stat.S_IMODE(path.stat().st_mode)))
-        await self._files.write(_beside(path), before, mode)
-        await self._files.write(path, text, mode)
+    async def write(self, edit: Edit) -> None:
+        """Make the change; what its files were is kept beside them. Raises `Faults`, and then nothing is written."""
+        await asyncio.to_thread(self._edit, {each.file: each.after for each in edit.rewrites})
+        for file in await asyncio.to_thread(self._formers):
+            await self._files.remove(_beside(file))
+        for each in edit.rewrites:
+            mode = stat.S_IMODE((await asyncio.to_thread(each.file.stat)).st_mode)
+            await self._files.write(_beside(each.file), each.before, mode)
+            await self._files.write(each.file, each.after, mode)
 
     @property
     def _settings_file(self) -> Path:
         assert self._config is not None, "this shelf has no settings file"
         return self._config
 
-    def _edit(self, before: str, after: str) -> Edit:
-        return Edit(before, after, settings_in(after, self._settings_file))
+    def _edited(self, changes: Changes) -> Edit:
+        asked: dict[Path, dict[tuple[str, ...], Json]] = {}
+        for path, value in changes.items():
+            own = self._targets / f"{path[1]}.yaml" if len(path) > 2 and path[0] == TARGETS else None
+            if own is not None and own.exists():
+                asked.setdefault(own, {})[path[2:]] = value
+            else:
+                asked.setdefault(self._settings_file, {})[path] = value
+        return self._edit({file: edited(_text(file), wanted) for file, wanted in asked.items()})
+
+    def _edit(self, texts: Mapping[Path, str]) -> Edit:
+        """Raises `Faults`."""
+        config = self._settings_file
+        rewrites = tuple(Rewrite(file, _text(file), text) for file, text in texts.items())
+        try:
+            settings = settings_in(texts.get(config) or _text(config), config, texts)
+        except Faults as error:
+            own = [file for file in texts if file != config]
+            raise Faults(
+                replace(each, at=(TARGETS, each.file.stem, *each.at)) if each.file in own and each.file else each
+                for each in error.faults
+            ) from None
+        return Edit(rewrites, settings)
+
+    def _formers(self) -> list[Path]:
+        """The files that the last change from the page changed."""
+        files = [self._settings_file, *sorted(self._targets.glob("*.yaml"))]
+        return [file for file in files if _beside(file).exists()]
 
     async def secrets(self, name: str) -> dict[str, str]:
         """What was generated for this stack. Raises `Faults`, which never show a value."""
@@ -349,9 +376,13 @@ def _merged(path: Path, fields: Mapping[str, Json]) -> tuple[str, int]:
     return text, stat.S_IMODE(path.stat().st_mode)
 
 
-def _beside(config: Path) -> Path:
-    """Where the former settings are kept."""
-    return config.with_name(f"{config.name}.before")
+def _beside(file: Path) -> Path:
+    """Where what it was before is kept."""
+    return file.with_name(f"{file.name}.before")
+
+
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")
 
 
 def _yaml(data: object) -> str:

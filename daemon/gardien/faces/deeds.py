@@ -76,6 +76,8 @@ DEEDS: Mapping[str, str] = MappingProxyType(
         "/settings/{section}": N_("settings of the house changed"),
         "/settings/back": N_("settings of the house taken back"),
         "/settings/letters/test": N_("test letter sent"),
+        "/settings/second-way/test": N_("second way tried"),
+        "/targets/{target}/settings": N_("settings of a backup target changed"),
         "/targets/new/{preset}": N_("backup target added"),
         "/first-run/recover": N_("recovery sheet tried"),
         "/first-run/recover/go": N_("recovery of another machine begun"),

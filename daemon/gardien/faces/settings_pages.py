@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gardien.errors import GardienError
+from gardien.faces import settings_asks as asks
 from gardien.faces import settings_forms as forms
+from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
-from gardien.faces.settings_forms import LETTERS, Section
+from gardien.faces.pages import look
+from gardien.faces.settings_asks import Section
+from gardien.model.edit import Edit
 from gardien.model.fault import Fault, Faults
 from gardien.model.settings import Settings
+from gardien.services.upkeep import Proposal
+from gardien.words import Words
 
 GO, BACK = "go", "back"  # the buttons below what was shown
-SECTION = r"/settings/{section:letters|schedules|updates|language}"
+SECTION = r"/settings/{section:letters|second-way|watcher|warnings|schedules|updates|language}"
+PLACE = f"{TARGET}/settings"
 PASSWORD = "password"  # noqa: S105  (the field's name)
 
 
@@ -24,6 +31,18 @@ class Stand:
 
     section: Section
     rows: Sequence[forms.Change]  # `before` is what holds
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """What a change of retention would do with the backups of one stack."""
+
+    stack: str
+    there: int
+    goes: int  # by and by
+    before: int  # what goes as retention is now
+    frozen: Words | None  # why nothing goes at present
 
 
 async def settings_page(request: web.Request) -> web.Response:
@@ -34,31 +53,34 @@ async def settings_page(request: web.Request) -> web.Response:
 async def _index(request: web.Request, wrong: GardienError | None = None) -> web.Response:
     house = request.app[HOUSE]
     settings = house.preferences.now
-    former = await house.preferences.former()
     return request.app[SCREEN].page(
         request,
         "house_settings.html",
         400 if wrong else 200,
-        stands=[_stand(each, house.preferences.now) for each in forms.sections(settings)],
-        letters_on=settings.mail is not None,
+        stands=[stand(each, settings) for each in asks.sections(settings)],
         targets=await house.upkeep.views(),
-        way_back=former is not None and former.after != former.before,
-        said=next((each for each in ("saved", "sent", "removed") if each in request.query), None),
+        way_back=await house.preferences.former() is not None,
+        said=next((each for each in ("saved", "sent", "told", "removed") if each in request.query), None),
         wrong=wrong,
     )
 
 
-def _stand(section: Section, settings: Settings) -> Stand:
+def stand(section: Section, settings: Settings) -> Stand:
+    """A section as it is."""
     holds = forms.values(section, settings)
     rows = []
     for ask in section.asks:
         said = forms.said(ask, holds[ask.name])
         rows.append(forms.Change(ask.says, said, said))
-    return Stand(section, rows)
+    return Stand(section, rows, forms.is_on(section, settings))
 
 
 def _section(request: web.Request) -> Section:
-    found = forms.section(request.match_info["section"], request.app[HOUSE].preferences.now)
+    house = request.app[HOUSE]
+    if "target" in request.match_info:
+        name = house.targets.known(request.match_info["target"])
+        return asks.place(name, house.preferences.now.targets[name])
+    found = asks.section(request.match_info["section"], house.preferences.now)
     if found is None:
         raise web.HTTPNotFound
     return found
@@ -74,6 +96,7 @@ async def _form(
     request: web.Request, section: Section, form: Mapping[str, str], wrong: GardienError | None = None
 ) -> web.Response:
     house = request.app[HOUSE]
+    secret = section.secret
     return request.app[SCREEN].page(
         request,
         "house_form.html",
@@ -82,16 +105,22 @@ async def _form(
         form=form,
         error=wrong,
         faults=_beside(section, wrong),
-        days=forms.DAYS,
-        on=house.preferences.now.mail is not None,
-        has_password=section is LETTERS and await house.preferences.has_password(),
+        days=asks.DAYS,
+        on=forms.is_on(section, house.preferences.now),
+        rows={ask.name: forms.rows(form, ask.name) for ask in section.asks},
+        has_password=secret is not None and await house.preferences.has(secret.file(house.preferences.now)),
     )
 
 
 def _beside(section: Section, wrong: GardienError | None) -> Mapping[str, Fault]:
     """By a question's name, what is wrong with its answer."""
     faults = wrong.faults if isinstance(wrong, Faults) else ()
-    return {ask.name: each for ask in section.asks for each in faults if f"{each.path}[".startswith(f"{ask.name}[")}
+    return {
+        ask.name: forms.beside(ask, each)
+        for ask in section.asks
+        for each in faults
+        if each.at[: len(ask.path)] == ask.path
+    }
 
 
 async def change(request: web.Request) -> web.Response:
@@ -101,16 +130,18 @@ async def change(request: web.Request) -> web.Response:
     password = form.pop(PASSWORD, None)
     if BACK in form:
         return await _form(request, section, form)
-    with_password = section is LETTERS and "off" not in form
+    settings = house.preferences.now
+    secret = section.secret.file(settings) if section.secret is not None and "off" not in form else None
     try:
-        if with_password and GO not in form:
-            await house.preferences.hold_password(password or None)
-        changed = forms.changes(section, form, house.preferences.now)
+        if secret is not None and GO not in form:
+            await house.preferences.hold(secret, password or None)
+        changed = forms.changes(section, form, settings)
         if GO in form:
-            await house.preferences.apply(changed, password=with_password)
-            raise web.HTTPSeeOther("/first-run" if house.first_run.open else "/settings?saved")
-        held = with_password and await house.preferences.holds_password()
+            await house.preferences.apply(changed, secret=secret)
+            raise web.HTTPSeeOther("/first-run" if house.first_run.open else f"{section.home}?saved")
+        held = secret is not None and await house.preferences.holds(secret)
         edit = await house.preferences.draft(changed) if changed or not held else None
+        clearings = await _clearings(request, section, edit) if edit is not None else None
     except GardienError as error:
         return await _form(request, section, form, error)
     return request.app[SCREEN].page(
@@ -118,23 +149,51 @@ async def change(request: web.Request) -> web.Response:
         "house_changes.html",
         section=section,
         form=form,
-        differences=forms.differences(section, changed, house.preferences.now),
+        differences=forms.differences(section, changed, settings),
         new_password=held,
-        lines=_lines(edit.before, edit.after) if edit is not None else "",
+        lines=_lines(edit) if edit is not None else "",
+        clearings=clearings,
+        keeps=clearings is not None and await _keeps(request, section, edit),
+        titles=(await look(request)).titles if clearings else {},
     )
 
 
-def _lines(before: str, after: str) -> str:
-    found = difflib.unified_diff(before.splitlines(), after.splitlines(), "gardien.yaml", "gardien.yaml", "", "", 1, "")
+async def _clearings(request: web.Request, section: Section, edit: Edit) -> list[Clearing] | None:
+    """What would be forgotten by and by, where fewer are to stay; None: that is not what changes."""
+    house, name = request.app[HOUSE], section.place
+    if name is None or edit.settings.targets[name].keep == house.preferences.now.targets[name].keep:
+        return None
+    now = {each.stack: _goes(each) for each in await house.upkeep.proposals(name)}
+    return [
+        Clearing(each.stack, len(each.snapshots), _goes(each), now[each.stack], each.ruling.frozen)
+        for each in await house.upkeep.proposals(name, edit.settings.targets[name].keep)
+    ]
+
+
+async def _keeps(request: web.Request, section: Section, edit: Edit | None) -> bool:
+    if section.place is None or edit is None:
+        return False
+    return await request.app[HOUSE].upkeep.keeps(section.place, edit.settings.targets[section.place])
+
+
+def _goes(proposal: Proposal) -> int:
+    return len(proposal.ruling.remove) + len(proposal.ruling.later)
+
+
+def _lines(edit: Edit) -> str:
+    found: list[str] = []
+    for each in edit.rewrites:
+        name, before, after = each.file.name, each.before.splitlines(), each.after.splitlines()
+        found += difflib.unified_diff(before, after, name, name, "", "", 1, "")
     return "\n".join(found)
 
 
 async def way_back_page(request: web.Request) -> web.Response:
     """What taking the last change back will do."""
     edit = await request.app[HOUSE].preferences.former()
-    if edit is None or edit.after == edit.before:
+    if edit is None:
         raise web.HTTPSeeOther("/settings")
-    return request.app[SCREEN].page(request, "house_back.html", lines=_lines(edit.before, edit.after))
+    return request.app[SCREEN].page(request, "house_back.html", lines=_lines(edit))
 
 
 async def way_back(request: web.Request) -> web.Response:
@@ -148,11 +207,20 @@ async def way_back(request: web.Request) -> web.Response:
 
 async def test_letter(request: web.Request) -> web.Response:
     """Send a letter that says that letters arrive."""
+    return await _sent(request, second=False)
+
+
+async def test_second_way(request: web.Request) -> web.Response:
+    """Say on the second way that it works."""
+    return await _sent(request, second=True)
+
+
+async def _sent(request: web.Request, *, second: bool) -> web.Response:
     try:
-        await request.app[HOUSE].letters.test()
+        await request.app[HOUSE].letters.test(second=second)
     except GardienError as error:
         return await _index(request, error)
-    raise web.HTTPSeeOther("/settings?sent")
+    raise web.HTTPSeeOther("/settings?told" if second else "/settings?sent")
 
 
 def routes() -> list[web.RouteDef]:
@@ -162,6 +230,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/settings/back", way_back_page),
         web.post("/settings/back", way_back),
         web.post("/settings/letters/test", test_letter),
+        web.post("/settings/second-way/test", test_second_way),
         web.get(SECTION, section_page),
         web.post(SECTION, change),
+        web.get(PLACE, section_page),
+        web.post(PLACE, change),
     ]

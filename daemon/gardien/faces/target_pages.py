@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gardien.errors import BadInput, GardienError, NotFound
+from gardien.faces import settings_asks as asks
 from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.settings_pages import stand
 from gardien.model.fault import Fault, Faults
 from gardien.model.preset import LOGIN, Preset
 from gardien.model.settings import SftpTarget
@@ -150,6 +152,8 @@ async def _place_page(request: web.Request, name: str, wrong: GardienError | Non
         now=(await house.overviews.now()).now,
         wrong=wrong,
         ssh=isinstance(target, SftpTarget),
+        stand=stand(asks.place(name, target), house.settings),
+        saved="saved" in request.query and wrong is None,
         login=LOGIN.get(target.kind, ()),
         labels=LOGIN_FIELDS,
         secret=SECRET,

@@ -24,11 +24,15 @@ _BUCKETS: Mapping[str, Callable[[datetime], tuple[int, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`remove`: ids that may go, oldest first. `reasons`: id -> why it stays. `frozen`: why nothing may go."""
+    """`remove`: ids that may go, oldest first. `reasons`: id -> why it stays. `frozen`: why nothing may go.
+
+    `later`: those that may go as well, but not all in one run.
+    """
 
     remove: tuple[str, ...]
     reasons: Mapping[str, tuple[str, ...]]
     frozen: Words | None = None
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ def rule(
     proposed += [each for each in newest_first if not each.good and each.taken < looked_at]
     proposed.sort(key=lambda each: (each.taken, each.id))
     most = int(len(newest_first) * MOST_AT_ONCE)
-    return Ruling(tuple(each.id for each in proposed[:most]), reasons)
+    ids = tuple(each.id for each in proposed)
+    return Ruling(ids[:most], reasons, later=ids[most:])
 
 
 def _reasons(good: Sequence[Snapshot], keep: Keep, zone: ZoneInfo) -> dict[str, tuple[str, ...]]:

@@ -389,15 +389,15 @@ class Shelf(Protocol):
         ...
 
     async def edited(self, changes: Changes) -> Edit:
-        """The settings file with these keys changed. Nothing is written. Raises `Faults` for what cannot be."""
+        """The files of the settings with these keys changed. Nothing is written. Raises `Faults` for what cannot be."""
         ...
 
-    async def write_settings(self, text: str) -> None:
-        """Write the settings file; what it was is kept beside it. Raises `Faults`."""
+    async def write(self, edit: Edit) -> None:
+        """Make the change; what its files were is kept beside them. Raises `Faults`."""
         ...
 
-    async def former_settings(self) -> Edit | None:
-        """Back to what it was before `write_settings`; None: there is no way back."""
+    async def former(self) -> Edit | None:
+        """Back to what was before the last `write`; None: there is no way back."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What the owner decides about the house: shown as a difference, written into gardien.yaml, and taken back."""
+"""What the owner decides about the house: shown as a difference, written where it stands, and taken back."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,15 +7,12 @@ from pathlib import Path
 
 from gardien.errors import Busy, Refused
 from gardien.model.edit import Changes, Edit
-from gardien.model.fault import Fault, Faults
-from gardien.model.settings import Settings, Target
-from gardien.rules import house_settings
+from gardien.model.fault import Faults
+from gardien.model.settings import Settings
 from gardien.rules.house_settings import never_asked, told_outside
 from gardien.rules.reach import forbidden
 from gardien.services.ports import World
 from gardien.words import N_
-
-TARGETS = "targets"
 
 
 class Preferences:
@@ -32,107 +29,71 @@ class Preferences:
         return self._world.settings
 
     async def draft(self, changes: Changes) -> Edit:
-        """What the file would be. Raises `Faults`, whose `at` leads to the setting; Refused if nothing would change."""
+        """What the files would be. Raises `Faults`, whose `at` leads to the setting; Refused if all would stay."""
         if not changes:
             raise Refused(N_("nothing would change"), N_("Change an answer, or leave it as it is."))
-        ours, theirs = await self._parted(changes)
-        edit = await self._world.shelf.edited(ours)
-        wanted = edit.settings.model_copy(update={TARGETS: {**edit.settings.targets, **theirs}})
-        if found := house_settings.faults_of(wanted):
-            raise Faults(replace(each, file=None, line=0) for each in found)
-        await self._require_elsewhere(wanted)
-        return Edit(edit.before, edit.after, wanted)
+        try:
+            edit = await self._world.shelf.edited(changes)
+        except Faults as error:
+            raise Faults(replace(each, file=None, line=0) for each in error.faults) from None
+        await self._require_elsewhere(edit.settings)
+        return edit
 
-    async def apply(self, changes: Changes, *, password: bool = False) -> None:
-        """Do it. `password`: what `hold_password` keeps is the mail account's from now on.
+    async def apply(self, changes: Changes, *, secret: Path | None = None) -> None:
+        """Do it. `secret`: what `hold` keeps for this file is in it from now on.
 
         Raises what `draft` raises, and Busy while a job is under way: it would be undone.
         """
         async with self._turn:
             await self._require_quiet()
-            if changes:
-                edit = await self.draft(changes)
-                _, theirs = await self._parted(changes)
-                if password:
-                    await self._take_password()
-                for name in theirs:
-                    await self._world.shelf.set_target(name, edit.settings.targets[name])
-                if edit.after != edit.before:
-                    await self._world.shelf.write_settings(edit.after)
+            edit = await self.draft(changes) if changes or secret is None else None
+            if secret is not None:
+                await self._take(secret)
+            if edit is not None:
+                await self._world.shelf.write(edit)
                 self._begin_anew()
-            elif password:
-                await self._take_password()
 
     async def former(self) -> Edit | None:
-        """The way back: what the file would be as it was before the last change from here. None: there was none."""
-        return await self._world.shelf.former_settings()
+        """The way back: what the files would be as they were before the last change. None: there was none."""
+        edit = await self._world.shelf.former()
+        return None if edit is None or edit.empty else edit
 
     async def take_back(self) -> None:
         """As it was before; once more brings the change back. Raises Refused, Busy, `Faults`."""
         async with self._turn:
             await self._require_quiet()
             edit = await self.former()
-            if edit is None or edit.after == edit.before:
+            if edit is None:
                 raise Refused(N_("nothing would change"), N_("Change an answer, or leave it as it is."))
-            await self._world.shelf.write_settings(edit.after)
+            await self._world.shelf.write(edit)
             self._begin_anew()
 
-    # -- the mail account's password, which is in no settings
+    # -- passwords and the like, which are in no settings
 
-    async def hold_password(self, password: str | None) -> None:
+    async def hold(self, secret: Path, text: str | None) -> None:
         """Keep it aside until the settings it belongs to are agreed to; None forgets one that was."""
-        aside = self._password_aside
-        if password is None:
+        aside = _aside(secret)
+        if text is None:
             await self._world.files.remove(aside)
             return
         await self._world.files.make_folder(aside.parent, None, 0o700)
-        await self._world.files.write(aside, password + "\n")
+        await self._world.files.write(aside, text + "\n")
 
-    async def has_password(self) -> bool:
+    async def has(self, secret: Path) -> bool:
         """Whether there is one, in use or held."""
-        there = self._world.files.exists
-        return await there(self._world.settings.mail_password) or await there(self._password_aside)
+        return await self._world.files.exists(secret) or await self.holds(secret)
 
-    async def holds_password(self) -> bool:
+    async def holds(self, secret: Path) -> bool:
         """Whether one waits to be used."""
-        return await self._world.files.exists(self._password_aside)
+        return await self._world.files.exists(_aside(secret))
 
-    async def _take_password(self) -> None:
-        text = await self._world.files.read(self._password_aside)
+    async def _take(self, secret: Path) -> None:
+        text = await self._world.files.read(_aside(secret))
         if text is not None:
-            await self._world.files.write(self._world.settings.mail_password, text)
-            await self._world.files.remove(self._password_aside)
+            await self._world.files.write(secret, text)
+            await self._world.files.remove(_aside(secret))
 
     # -- parts
-
-    async def _parted(self, changes: Changes) -> tuple[Changes, dict[str, Target]]:
-        """What goes into the file, and the targets that have one of their own, as they are to be."""
-        ours = dict(changes)
-        theirs: dict[str, dict[str, object]] = {}
-        for path in changes:
-            if len(path) == 3 and path[0] == TARGETS and await self._own(path[1]):
-                theirs.setdefault(path[1], {})[path[2]] = ours.pop(path)
-        targets: dict[str, Target] = {}
-        for name, fields in theirs.items():
-            told = self._world.settings.targets[name].model_dump(mode="json", exclude_defaults=True) | fields
-            try:
-                target = await self._world.shelf.as_target(
-                    {key: each for key, each in told.items() if each is not None}
-                )
-            except Faults as error:
-                raise Faults(_below(each, name) for each in error.faults) from None
-            targets[name] = target
-        return ours, targets
-
-    async def _own(self, name: str) -> bool:
-        if name not in self._world.settings.targets:
-            return False
-        return await self._world.files.exists(self._world.settings.folders.owner / TARGETS / f"{name}.yaml")
-
-    @property
-    def _password_aside(self) -> Path:
-        file = self._world.settings.mail_password
-        return file.with_name(f"{file.name}.new")
 
     async def _require_quiet(self) -> None:
         if await self._world.store.jobs(open_only=True):
@@ -149,5 +110,5 @@ class Preferences:
                 raise Faults([never_asked(at, host)])
 
 
-def _below(fault: Fault, target: str) -> Fault:
-    return replace(fault, at=(TARGETS, target, *fault.at))
+def _aside(secret: Path) -> Path:
+    return secret.with_name(f"{secret.name}.new")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from gardien.errors import Damaged, Incomplete, Refused
 from gardien.model.plan import Json, Plan
-from gardien.model.settings import LocalTarget, RestTarget, S3Target, SftpTarget, Target
+from gardien.model.settings import Keep, LocalTarget, RestTarget, S3Target, SftpTarget, Target
 from gardien.model.snapshot import Found, Snapshot
 from gardien.model.target import PARTS, TargetView
 from gardien.rules import plan_update, plans, retention
@@ -81,9 +81,9 @@ class Upkeep:
     async def forget(self, target: str) -> int:
         return await self._runner.submit(await self.plan_forget(target))
 
-    async def proposals(self, target: str) -> list[Proposal]:
-        """What retention would do there now, stack by stack. Raises NotFound."""
-        return await self._rules.proposals(self._targets.known(target))
+    async def proposals(self, target: str, keep: Keep | None = None) -> list[Proposal]:
+        """What retention would do there now, stack by stack; or if `keep` were to stay. Raises NotFound."""
+        return await self._rules.proposals(self._targets.known(target), keep)
 
     async def plan_prune(self, target: str) -> Plan:
         """Raises NotFound, Refused where nothing can or may be deleted from here."""
@@ -118,9 +118,16 @@ class Upkeep:
             newest_good=newest,
         )
 
+    async def keeps(self, target: str, wanted: Target | None = None) -> bool:
+        """Whether nothing is deleted there from here: its owner says so (`wanted`: will), or its host does not let us.
+
+        Raises NotFound.
+        """
+        place = wanted or self._world.settings.targets[self._targets.known(target)]
+        return place.append_only or await self._world.store.noted(deletes_note(target)) == "no"
+
     async def _deletes(self, target: str) -> None:
-        place = self._world.settings.targets[self._targets.known(target)]
-        if place.append_only or await self._world.store.noted(deletes_note(target)) == "no":
+        if await self.keeps(target):
             raise Refused(
                 N_("nothing is deleted from here at {target}: so nobody who takes over this machine can do it either"),
                 N_(
@@ -138,10 +145,10 @@ class _Rules:
         self._world = world
         self._zone = zone
 
-    async def proposals(self, target: str) -> list[Proposal]:
+    async def proposals(self, target: str, keep: Keep | None = None) -> list[Proposal]:
         """What it says now of what we know to be there."""
         every = await self._world.store.snapshots(target=target, most=ALL)
-        return await self._judge(target, [each for each in every if each.why != LOST])
+        return await self._judge(target, [each for each in every if each.why != LOST], keep)
 
     async def wanted(self, target: str) -> frozenset[str]:
         """The ids that have to be there: what it keeps of all that we ever saw there."""
@@ -149,7 +156,7 @@ class _Rules:
         judged = await self._judge(target, [replace(each, good=each.good or each.why == LOST) for each in every])
         return frozenset(id_ for each in judged for id_ in each.ruling.reasons)
 
-    async def _judge(self, target: str, every: Sequence[Snapshot]) -> list[Proposal]:
+    async def _judge(self, target: str, every: Sequence[Snapshot], keep: Keep | None = None) -> list[Proposal]:
         world = self._world
         place, care = world.settings.targets[target], await care_of(world, target)
         believed = world.settings.trust_clock or await world.host.clock_is_set()
@@ -159,9 +166,9 @@ class _Rules:
         for stack in sorted({each.stack for each in every}):
             snapshots = tuple(each for each in every if each.stack == stack)
             kept = {"waiting": waiting, "before_updates": before_updates}
-            ruling = retention.rule(snapshots, place.keep, clock, self._zone, **kept)
+            ruling = retention.rule(snapshots, keep or place.keep, clock, self._zone, **kept)
             if care.problems:
-                ruling = replace(ruling, remove=(), frozen=Words.of(N_("the last check found damage there")))
+                ruling = replace(ruling, remove=(), later=(), frozen=Words.of(N_("the last check found damage there")))
             found.append(Proposal(stack, snapshots, ruling))
         return found
 

@@ -1,0 +1,109 @@
+"""The house's settings on their pages, without a script: shown first, then written, then taken back."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gardien.model.snapshot import Snapshot
+from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
+from tests.test_kit_pages import Person
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@pytest.fixture
+async def quiet() -> AsyncIterator[Quiet]:
+    with short_folder() as root:
+        file = write_settings(root)
+        file.write_text("# Ours.\n" + file.read_text())
+        async with quiet_house(root) as made:
+            yield made
+
+
+@pytest.fixture
+async def person(quiet: Quiet) -> AsyncIterator[Person]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        made = Person(session, quiet.house.settings.page.port)
+        await quiet.house.first_run.leave()
+        assert (await made.sends(f"/login/{await quiet.house.people.link()}"))[0] == 303
+        yield made
+
+
+def file(quiet: Quiet) -> Path:
+    return quiet.house.settings.folders.owner.with_name("gardien.yaml")
+
+
+async def shown(person: Person, path: str, *fields: tuple[str, str]) -> tuple[str, Fields]:
+    """What would change, and what is to be sent to do it."""
+    status, page = await person.sends(path, *fields)
+    assert status == 200, page
+    again = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    return page, (*again, ("go", "1"))
+
+
+async def test_how_a_place_is_used_is_shown_then_changed_and_taken_back(person: Person, quiet: Quiet) -> None:
+    house, former = quiet.house, file(quiet).read_text()
+    for day in range(40):
+        taken = datetime.now(UTC) - timedelta(days=day)
+        one = Snapshot(f"{day:064x}", "nextcloud", "box", taken, 9, 9, 9, 2.0, good=True)
+        await house.upkeep._world.store.add_snapshot(one)
+    page = await person.reads("/targets/box")
+    assert "Then one a day, for how many days" in page and "As fast as it goes" in page
+    path, keep = "/targets/box/settings", "targets.box.keep"
+    assert f'name="{keep}.daily" value="14"' in await person.reads(path)
+    for name, wrong, said in (
+        (f"{keep}.daily", "many", "Write a whole number"),
+        (f"{keep}.verified", "0", "Write 1 or more"),
+        ("targets.box.upload_limit:0:rate", "quick", "KiB/s"),
+    ):
+        status, page = await person.sends(path, (name, wrong))
+        assert status == 400 and f'value="{wrong}"' in page and "marked below" in page and said in page, page
+    few = ((f"{keep}.daily", "5"), (f"{keep}.weekly", "0"), (f"{keep}.monthly", "0"), (f"{keep}.yearly", "0"))
+    page, go = await shown(person, path, *few)
+    cells = re.findall(r'<td class="number"[^>]*>(?:<strong>)?(\d+)', page)
+    assert cells[0] == "40" and cells[2] == "35" and int(cells[1]) < 25, page
+    assert "never the newest good one" in page and file(quiet).read_text() == former
+    assert (await person.sends(path, *go))[0] == 303
+    assert "# Ours." in file(quiet).read_text() and "daily: 5" in file(quiet).read_text()
+    assert "-      daily: 5" in await person.reads("/settings/back")
+    assert (await person.sends("/settings/back"))[0] == 303 and file(quiet).read_text() == former
+    page, _ = await shown(person, path, *few, ("targets.box.append_only", "yes"))
+    assert "no backup is deleted there" in page
+    limit = "targets.box.upload_limit:0"
+    rows = ((f"{limit}:from", "08:00"), (f"{limit}:until", "20:00"), (f"{limit}:rate", "500"), (f"{limit}:unit", "KiB"))
+    page, go = await shown(person, path, *rows)
+    assert "From 08:00 to 20:00 at most 500 KiB/s, else as fast as it goes" in page
+    assert (await person.sends(path, *go))[0] == 303 and "08:00-20:00: 500 KiB/s" in file(quiet).read_text()
+
+
+async def test_who_else_is_told_and_from_when_on(person: Person, quiet: Quiet) -> None:
+    assert "if letters do not arrive, nobody is told" in await person.reads("/settings")
+    way: Fields = (("second_way.kind", "ntfy"), ("second_way.when", "trouble"))
+    for url, said in (
+        ("", "has to be answered"),
+        ("http://ntfy.example/topic", "Write https://"),
+        ("https://ntfy.example", "topic"),
+    ):
+        status, page = await person.sends(
+            "/settings/second-way", *way, ("second_way.url", url), ("password", "tk_secret")
+        )
+        assert status == 400 and said in page and "tk_secret" not in page, page
+    status, page = await person.sends("/settings/watcher", ("ping", "no address"))
+    assert status == 400 and 'value="no address"' in page
+    status, page = await person.sends("/settings/warnings", ("watch.disk_low", "90"), ("watch.hot", "80"))
+    assert status == 400 and "Write 50 or less" in page
+    address = ("second_way.url", "https://ntfy.example/our-practice")
+    for section, fields, said, written in (
+        ("second-way", (*way, address, ("password", "tk_secret")), "Of every trouble", "kind: ntfy"),
+        ("watcher", (("ping", "https://hc.example/ping/5f3c"),), "hc.example", "ping: https://hc.example/ping/5f3c"),
+        ("warnings", (("watch.disk_low", "15"), ("backup.late_after_hours", "50")), "50", "disk_low: 15"),
+    ):
+        page, go = await shown(person, f"/settings/{section}", *fields)
+        assert said in page and "tk_secret" not in page
+        assert (await person.sends(f"/settings/{section}", *go))[0] == 303
+        assert written in file(quiet).read_text() and "tk_secret" not in file(quiet).read_text()
+    assert await quiet.files.read(quiet.house.settings.second_way_token) == "tk_secret\n"
