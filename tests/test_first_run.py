@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
 import pytest
 from playwright.async_api import async_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Browsed
-from playwright.sync_api import expect, sync_playwright
 
 from gardien.model.job import Job
 from gardien.rules import kit as text
@@ -304,19 +304,24 @@ def machine() -> Iterator[Box]:
 @pytest.mark.world
 @pytest.mark.parametrize("scripts", [True, False] if os.environ.get("GARDIEN_FULL") else [True])
 def test_an_empty_machine_becomes_a_house_by_the_browser_alone(machine: Box, tmp_path: Path, scripts: bool) -> None:
-    link = machine.gardien("user", "link").stdout.split()[-1]
+    """And when it is lost, another empty one takes its place, by the browser and the sheet alone."""
     with (
         SftpHost(tmp_path / "host") as host,
         PostOffice(tmp_path / "post", "none") as office,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_context(locale="en-GB", java_script_enabled=scripts).new_page()
-        page.set_default_timeout(60_000)
-        page.goto(link)
-        page.click("main button")
-        page.wait_for_url("**/first-run")
-        set_up(page, host, office)
+        page = comes_in(browser, machine, scripts)
+        choose(page)
+        page.context.close()  # left at the third step, and gone on with another day, on another device
+        machine.stop()
+        machine.start()
+        page = newcomer(browser, scripts)
+        page.goto(f"http://127.0.0.1:{machine.page_port}/login")
+        page.fill("#password", PASSWORD)
+        page.click("main form button")
+        page.click("#to-first-run")
+        lines = set_up(page, host, office)
         if not scripts:  # and the power goes, in the middle of it
             machine.stop(signal.SIGKILL)
             machine.start()
@@ -326,19 +331,77 @@ def test_an_empty_machine_becomes_a_house_by_the_browser_alone(machine: Box, tmp
         expect(page.locator("h1")).to_have_text(re.compile("your applications run, and are saved"), timeout=180_000)
         page.click("#home")
         expect(page.locator("#to-first-run")).to_have_count(0)
+        expect(page.locator(".card", has_text="Notes notes").first).to_contain_text("Running well", timeout=30_000)
+        it_is_a_house(machine, {"done"} if scripts else {"done", "interrupted"})
+        (machine.data / "notes/srv/letter.txt").write_text("to whom it may concern")
+        machine.gardien("backup", "create", "notes")
+        page.context.close()
+
+        machine.stop()
+        for stack in ("notes", "gateway"):
+            machine.compose(stack, "down")
+        with box() as new:
+            new.settings["targets"] = {}
+            new.settings["name"] = "gardien"
+            new.save_settings()
+            new.start()
+            page = comes_in(browser, new, scripts)
+            takes_over(page, lines)
+            assert new.health("notes") == "well" and new.json("kit", "status")[0]["good"]
+            assert (new.data / "notes/srv/letter.txt").read_text() == "to whom it may concern"
+            settings = new.config.read_text()
+            assert settings.startswith("name: test-box") and "host: localhost" in settings, "letters go on"
+            new.stop()
         browser.close()
+
+
+def newcomer(browser: Browser, scripts: bool) -> Browsed:
+    page = browser.new_context(locale="en-GB", java_script_enabled=scripts).new_page()
+    page.set_default_timeout(60_000)
+    return page
+
+
+def comes_in(browser: Browser, machine: Box, scripts: bool) -> Browsed:
+    """By the link that the installer prints; that leads to the first run."""
+    page = newcomer(browser, scripts)
+    page.goto(machine.gardien("user", "link").stdout.split()[-1])
+    page.click("main button")
+    page.wait_for_url("**/first-run")
+    return page
+
+
+def it_is_a_house(machine: Box, ends: set[str]) -> None:
     assert machine.health("notes") == "well"
     [target] = machine.json("target", "list")
     assert set(target["newest_good"]) == {"gateway", "notes"} and target["can_delete"] is True
-    states = {job["state"] for job in machine.until_jobs_end()}
-    assert states <= ({"done"} if scripts else {"done", "interrupted"})
+    assert {job["state"] for job in machine.until_jobs_end()} <= ends
     assert machine.json("kit", "status")[0]["good"]
     settings = machine.config.read_text()
     assert "host: localhost" in settings and settings.startswith("name: test-box")
 
 
-def set_up(page: Browsed, host: SftpHost, office: PostOffice) -> None:
-    """As somebody would who reads what the page says, and presses its next button."""
+def takes_over(page: Browsed, lines: Sequence[str]) -> None:
+    """With the sheet in the hand: a slip of the pen first, then as it is written."""
+    page.click("#have-sheet")
+    wrong = lines[0][:-1] + ("0" if lines[0][-1] != "0" else "1")
+    page.fill("#sheet", "\n".join((wrong, *lines[1:])))
+    page.click("#look")
+    expect(page.locator("[role=alert]")).to_contain_text("Line 1 is not right")
+    kept = page.input_value("#sheet")
+    assert kept.split() == "\n".join((wrong, *lines[1:])).split(), "it need not be typed again"
+    page.fill("#sheet", "\n".join(lines).lower())
+    page.click("#look")
+    expect(page.locator("main")).to_contain_text("notes")
+    page.click("#take-over")
+    assert page.locator("[role=alert]").all_inner_texts() == []
+    expect(page.locator("h1")).to_have_text("Everything is back. This machine is test-box now.", timeout=180_000)
+    expect(page.locator("main")).to_contain_text("The old machine must stay off")
+    page.click("#home")
+    expect(page.locator(".card", has_text="Notes notes").first).to_contain_text("Running well", timeout=30_000)
+
+
+def choose(page: Browsed) -> None:
+    """A password, the names, the applications."""
     page.click("#next")
     page.fill("#new", PASSWORD)
     page.fill("#again", PASSWORD)
@@ -357,6 +420,9 @@ def set_up(page: Browsed, host: SftpHost, office: PostOffice) -> None:
     page.fill("[name='notes.NOTES_PORT']", str(free_port()))
     page.click("#keep")
 
+
+def set_up(page: Browsed, host: SftpHost, office: PostOffice) -> Sequence[str]:
+    """As somebody would who reads what the page says, and presses its next button; the lines of the sheet."""
     page.click("#next")
     page.click("#preset-sftp")
     for name, value in (("host", host.address), ("port", str(host.port)), ("user", host.user), ("folder", "backups")):
@@ -394,3 +460,4 @@ def set_up(page: Browsed, host: SftpHost, office: PostOffice) -> None:
 
     page.click("#next")
     page.click("#go")
+    return lines

@@ -183,7 +183,7 @@ def test_row_37_from_every_kind_of_host(lost: Lost, kind: str) -> None:
         new.gardien("backup", "create", "notes", "--target", kind)
 
 
-STEPS = ("note", "targets", "presets", "recipes", "memory", "succession", "settings", "ready")
+STEPS = ("note", "targets", "presets", "letters", "recipes", "memory", "succession", "settings", "ready")
 POINTS = [(step, moment) for step in STEPS for moment in ("begun", "ran")]
 
 

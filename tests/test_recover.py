@@ -13,7 +13,7 @@ from gardien.model.snapshot import Found
 from gardien.rules import kit as text
 from gardien.services import succession
 from gardien.services.kit import typed_line
-from gardien.services.recover import NOTE
+from gardien.services.recover import NOTE, _fields
 from gardien.services.sheet_note import sheet_of
 from tests.memory_house import Home, memory_house
 
@@ -181,3 +181,10 @@ async def test_what_came_back_once_is_never_put_back_again_by_itself(home: Home)
     assert await home.jobs("restore") == []
     recovery = await home.house.recover.now()
     assert recovery is not None and recovery.ready
+
+
+def test_the_settings_of_a_house_that_writes_letters_come_back() -> None:
+    mail = {"to": ["owner@practice.example"], "host": "mail.example"}
+    for spelt in ("from", "from_"):  # as earlier gardiens wrote it down
+        told = _fields({"mail": {**mail, spelt: "gardien@practice.example"}}, "practice", "fr")
+        assert told["mail"] == {**mail, "from": "gardien@practice.example"}

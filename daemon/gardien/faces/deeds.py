@@ -81,6 +81,7 @@ DEEDS: Mapping[str, str] = MappingProxyType(
         "/targets/new/{preset}": N_("backup target added"),
         "/first-run/recover": N_("recovery sheet tried"),
         "/first-run/recover/go": N_("recovery of another machine begun"),
+        "/first-run/recover/again": N_("recovery tried again"),
         "/first-run/door": N_("names of the house chosen"),
         "/first-run/stacks": N_("applications chosen"),
         "/first-run/go": N_("first run: everything begun"),

@@ -14,9 +14,12 @@ from gardien.faces.account_pages import person
 from gardien.faces.auth import over_socket
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.kit_pages import require_password
+from gardien.faces.pages import look as look_at_house
+from gardien.services.house import House
 from gardien.words import N_
 
 PATH = "/first-run/recover"
+BACK = f"{PATH}/go"
 LINE = 25  # signs of a line of the sheet, without its number
 HELD_FOR = 900.0  # seconds between looking and taking over
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
@@ -90,10 +93,19 @@ async def sheet_page(request: web.Request) -> web.Response:
     return await _page(request)
 
 
-async def _page(request: web.Request, wrong: GardienError | None = None, *, closed: bool = False) -> web.Response:
+async def _page(
+    request: web.Request, wrong: GardienError | None = None, *, closed: bool = False, typed: str = ""
+) -> web.Response:
+    """`typed`: what stood in the field; nobody types three hundred signs again for one that was wrong."""
     asks = not over_socket(request) and await request.app[HOUSE].people.has_password(person(request))
     return request.app[SCREEN].page(
-        request, "first_run_sheet.html", 400 if wrong else 200, wrong=wrong, closed=closed, asks_password=asks
+        request,
+        "first_run_sheet.html",
+        400 if wrong else 200,
+        wrong=wrong,
+        closed=closed,
+        asks_password=asks,
+        typed=typed,
     )
 
 
@@ -102,11 +114,15 @@ async def look(request: web.Request) -> web.Response:
     form, house = await request.post(), request.app[HOUSE]
     try:
         _require_private(request)
+    except Refused as error:
+        return await _page(request, error, closed=True)
+    typed = str(form.get("sheet", ""))
+    try:
         await require_password(request, str(form.get("password", "")))
-        sheet = numbered(str(form.get("sheet", "")))
+        sheet = numbered(typed)
         offer = await house.recover.look(sheet)
     except GardienError as error:
-        return await _page(request, error, closed=not private(request))
+        return await _page(request, error, typed=typed)
     token = request.app[HELD].keep(sheet)
     return request.app[SCREEN].page(
         request, "first_run_found.html", offer=offer, token=token, now=(await house.overviews.now()).now
@@ -130,7 +146,53 @@ async def take_over(request: web.Request) -> web.Response:
     except GardienError as error:
         return await _page(request, error, closed=not private(request))
     held.forget()
-    raise web.HTTPSeeOther("/")
+    raise web.HTTPSeeOther(BACK)
+
+
+# -- on its way back
+
+
+async def look_at_it(request: web.Request) -> tuple[bool, dict[str, object]] | None:
+    """Whether it goes on by itself, and what the templates read of it; None where nothing was taken over."""
+    house, shown = request.app[HOUSE], await look_at_house(request)
+    recovery = await house.recover.now()
+    if recovery is None:
+        return None
+    jobs = {each.stack: await house.runner.job(each.job) if each.job is not None else None for each in recovery.stacks}
+    busy = not recovery.ready or any(job is not None and not job.over for job in jobs.values())
+    return busy, {
+        **shown.context(),
+        "recovery": recovery,
+        "returning": jobs,
+        "busy_now": busy,
+        "failed": not busy and any(job is None or job.state != "done" for job in jobs.values()),
+        "names": {name: await _title(house, name, shown.language) for name in jobs} | dict(shown.titles),
+    }
+
+
+async def _title(house: House, stack: str, language: str) -> str:
+    try:
+        return (await house.stacks.recipe(stack)).manifest.title.say(language)
+    except GardienError:  # one of the owner's own, which is still among its backups
+        return stack
+
+
+async def back_page(request: web.Request) -> web.Response:
+    """How far it is."""
+    found = await look_at_it(request)
+    if found is None:
+        raise web.HTTPSeeOther(PATH)
+    busy, context = found
+    return request.app[SCREEN].page(request, "first_run_back.html", **context, busy=busy)
+
+
+async def again(request: web.Request) -> web.Response:
+    """Once more what did not come back."""
+    try:
+        await request.app[HOUSE].recover.retry()
+    except GardienError as error:
+        return await _page(request, error, closed=not private(request))
+    raise web.HTTPSeeOther(BACK)
 
 
 def prepare(app: web.Application) -> None:
@@ -148,5 +210,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get(PATH, sheet_page),
         web.post(PATH, look),
-        web.post(f"{PATH}/go", take_over),
+        web.get(BACK, back_page),
+        web.post(BACK, take_over),
+        web.post(f"{PATH}/again", again),
     ]

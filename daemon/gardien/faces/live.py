@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gardien.errors import GardienError
-from gardien.faces import auth, backup_pages, first_run_pages, pages, present
+from gardien.faces import auth, backup_pages, first_run_pages, first_run_sheet, pages, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import prose
 from gardien.model.overview import JobView
@@ -99,11 +99,21 @@ async def _first_run(request: web.Request) -> list[Piece]:
     return [_piece(request, "first-run", "first_run_live.html", context), *_moving(request, jobs, context)]
 
 
+async def _recovery(request: web.Request) -> list[Piece]:
+    found = await first_run_sheet.look_at_it(request)
+    if found is None:
+        return []
+    jobs = (await pages.look(request)).overview.jobs
+    return [_piece(request, "recovery", "first_run_back_live.html", found[1]), *_moving(request, jobs, found[1])]
+
+
 def _draw(request: web.Request) -> Draw:
     """What the page that asks wants to hear of."""
     stack, job = request.query.get("stack"), request.query.get("job", "")
-    if "first-run" in request.query:
+    if "first-run" in request.query and "inside" in request["may"]:
         return lambda: _first_run(request)
+    if "recovery" in request.query and "inside" in request["may"]:
+        return lambda: _recovery(request)
     if "backups" in request.query:
         return lambda: _backups(request)
     if stack is not None:

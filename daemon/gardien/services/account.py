@@ -11,7 +11,7 @@ from pathlib import Path
 from gardien import __version__
 from gardien.errors import GardienError
 from gardien.model.plan import Json
-from gardien.model.settings import SftpTarget, Target
+from gardien.model.settings import Settings, SftpTarget, Target
 from gardien.model.snapshot import Found, Snapshot
 from gardien.model.stack import Stack
 from gardien.services.ports import Restic, World
@@ -64,6 +64,11 @@ async def write(world: World, stacks: Stacks, stack: Stack) -> None:
             await world.files.write(stack.inner / theirs, text)
 
 
+def letter_files(settings: Settings) -> tuple[Path, ...]:
+    """What lets gardien speak to people: without it a machine that takes over would be silent."""
+    return (settings.mail_password, settings.second_way_token)
+
+
 async def house(world: World) -> dict[str, Json]:
     """All of the house that is not this machine's alone: settings, presets of its own, every target with what opens it.
 
@@ -73,7 +78,8 @@ async def house(world: World) -> dict[str, Json]:
     presets = await world.files.older_than(settings.folders.owner / "hosts", world.clock() + timedelta(days=1))
     return {
         "format": HOUSE_FORMAT,
-        "settings": settings.model_dump(mode="json", exclude=OF_THE_MACHINE),
+        "settings": settings.model_dump(mode="json", by_alias=True, exclude=OF_THE_MACHINE),
+        "letters": {path.name: await world.files.read(path) for path in letter_files(settings)},
         "targets": {name: await _target(world, name, each) for name, each in list(settings.targets.items())},
         "hosts": {file.name: await world.files.read(file) for file in presets if file.suffix == ".yaml"},
     }

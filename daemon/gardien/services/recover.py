@@ -29,7 +29,7 @@ from gardien.rules import names
 from gardien.rules.env import write_env
 from gardien.rules.reach import address_of
 from gardien.services import succession
-from gardien.services.account import HOUSE_FORMAT, backups, marked
+from gardien.services.account import HOUSE_FORMAT, backups, letter_files, marked
 from gardien.services.care import ALL, repository_note
 from gardien.services.kit import Kits
 from gardien.services.ports import Restic, World
@@ -237,6 +237,7 @@ class Recover:
             "note": lambda: world.store.note(NOTE, json.dumps(note)),
             "targets": lambda: self._write_targets(targets),
             "presets": lambda: self._write_presets(house["hosts"]),
+            "letters": lambda: self._write_letters(house.get("letters", {})),
             "recipes": lambda: self._bring_recipes(there),
             "memory": lambda: self._remember(there),
             "succession": lambda: self._stand_in(there),
@@ -260,6 +261,12 @@ class Recover:
             if re.fullmatch(rf"{NAME}\.yaml", name):
                 await self._world.files.make_folder(folder, None, 0o700)
                 await self._world.files.write(folder / name, str(content))
+
+    async def _write_letters(self, texts: Mapping[str, object]) -> None:
+        for path in letter_files(self._world.settings):
+            text = texts.get(path.name)
+            if text is not None:
+                await self._world.files.write(path, str(text))
 
     async def _remember(self, there: _There) -> None:
         """The history of the backups, as far as the repository tells it."""
@@ -414,13 +421,21 @@ def _by_stack(found: Sequence[Found]) -> dict[str, tuple[Found, ...]]:
 
 def _fields(settings: Mapping[str, Any], machine: str, language: str) -> dict[str, Json]:
     """What the house's settings say otherwise than gardien by itself; its name in any case. Raises BadInput."""
+    told = {**settings, "mail": _mail(settings.get("mail"))}
     try:
-        house = Settings.model_validate({"language": language, **settings, "name": machine})
+        house = Settings.model_validate({"language": language, **told, "name": machine})
     except ValidationError as error:
         raise BadInput(
             N_("these backups were made by a newer gardien"),
             N_("Install that one on this machine, then try again."),
             detail=str(error),
         ) from error
-    fields: dict[str, Json] = house.model_dump(mode="json", exclude_defaults=True, exclude=_OF_THE_NETWORK)
+    fields: dict[str, Json] = house.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude=_OF_THE_NETWORK
+    )
     return {**fields, "name": house.name, "language": house.language}
+
+
+def _mail(told: Any) -> Any:
+    """Earlier gardiens wrote down `from_` for `from`."""
+    return {key.rstrip("_"): each for key, each in told.items()} if isinstance(told, dict) else told
