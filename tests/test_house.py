@@ -16,7 +16,7 @@ MAY: dict[str, set[str]] = {
     "faces": {"words", "errors", "model", "services"},
     "app": {"words", "errors", "model", "rules", "adapters", "services", "faces"},
     "own_update": {"words", "errors", "model", "rules", "adapters", "services", "app"},
-    "__main__": {"faces"},
+    "__main__": {"app", "faces"},
 }
 LARGEST = 450  # lines; a module that grows past it wants to be two
 # `gardien run`, `gardien check` and `gardien self-update` start at the roots.
