@@ -11,10 +11,10 @@ from types import MappingProxyType
 
 import jinja2
 from aiohttp import web
-from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from gardien.faces import history, present, rescued, wire_updates
+from gardien.faces.templates import Templates
 from gardien.model.operator import country_name
 from gardien.services.backup import shrunk
 from gardien.words import Words
@@ -51,24 +51,11 @@ class Asset:
         return cls(body, packed, KINDS[path.suffix], hashlib.sha256(body).hexdigest()[:12])
 
 
-class Compiled(jinja2.BytecodeCache):
-    """Compiled templates, shared by the environments of all languages."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._code:
-            bucket.bytecode_from_string(self._code[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
 class Screen:
     """One template environment per language, and the static files."""
 
-    def __init__(self, fallback: str, folder: Path | None = None) -> None:
+    def __init__(self, fallback: str, folder: Path | None = None, kept: Path | None = None) -> None:
+        """`kept`: where compiled templates are kept for the next start."""
         folder = folder or webui()
         static = folder / "static"
         self._fallback = fallback
@@ -79,20 +66,16 @@ class Screen:
         }
         if not any(name.startswith("vendor/") for name in self._assets):
             log.warning("the page's scripts were not built: pages work, but do not move by themselves")
-        self._loader = jinja2.FileSystemLoader(folder / "templates")
-        self._compiled = Compiled()
+        self._templates = Templates(folder / "templates", kept)
         self._environments = {language: self._environment(language) for language in present.LANGUAGES}
 
     def warm(self) -> None:
-        """Compile all templates, so that no reader waits for it: a second on a small machine. Runs in a thread."""
-        for environment in self._environments.values():
-            for name in self._loader.list_templates():
-                environment.get_template(name)
+        """Have all templates compiled. Runs in a thread."""
+        self._templates.complete(self._environments[self._fallback])
 
     def _environment(self, language: str) -> jinja2.Environment:
         environment = jinja2.Environment(
-            loader=self._loader,
-            bytecode_cache=self._compiled,
+            loader=self._templates,
             autoescape=True,
             auto_reload=False,
             trim_blocks=True,

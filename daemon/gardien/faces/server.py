@@ -174,7 +174,7 @@ def make_app(house: House) -> web.Application:
         ]
     )
     app[HOUSE] = house
-    app[SCREEN] = Screen(house.settings.language)
+    app[SCREEN] = Screen(house.settings.language, kept=house.settings.folders.state / "templates")
     app.on_response_prepare.append(_headers)
     app[pages.DRAWN] = {}
     live.prepare(app)
