@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,9 @@ from gardien.services.witness import Witness
 from gardien.words import N_, Words
 
 log = logging.getLogger("gardien")
+
+SETTLED = 15.0  # seconds after which all is loaded that stays
+GARBAGE = 5_000  # new objects between two searches for garbage
 
 DATABASE = "gardien.db"
 # "backup/dump/ran", or several with commas: a test's way to kill it there, and to hold it there until told to go on.
@@ -276,6 +280,7 @@ async def _one_life(
                 asyncio.create_task(house.witness.run(), name="witness"),
                 asyncio.create_task(house.calendar.run(), name="calendar"),
                 asyncio.create_task(house.first_run.run(), name="first run"),
+                asyncio.create_task(_settle(), name="settle"),
             ]
             beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
             ending = [asyncio.create_task(each.wait()) for each in (stop, over)]
@@ -303,6 +308,17 @@ async def _stopped_at_last(house: House) -> AsyncIterator[None]:
     finally:
         await house.browse.stop()
         await house.runner.stop()
+
+
+async def _settle() -> None:
+    """What was loaded stays: the search for garbage need not walk through it again and again, a tenth of a second each
+    time in which nobody is answered.
+    """
+    await asyncio.sleep(SETTLED)
+    gc.unfreeze()  # what a former life left
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 async def _beat(systemd: Systemd, overviews: Overviews) -> None:

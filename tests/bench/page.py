@@ -32,11 +32,13 @@ from tests.world.box import Box, box, docker, free_port
 
 READERS = 8
 STARTS = 3
+UNIT = Path(__file__).parents[2] / "systemd" / "gardien.service"
 FLOOR = """
 import sys
-import aiohttp, aiohttp_jinja2, aiohttp_session, aiosmtplib, aiosqlite, argon2, babel, jinja2, psutil, pydantic
-import ruamel.yaml
+import aiohttp_session, aiosmtplib, aiosqlite, argon2, babel.dates, babel.numbers, babel.support, cronsim, jinja2
+import prometheus_client, psutil, pyotp, ruamel.yaml, segno
 from aiohttp import web
+from pydantic import BaseModel
 page = jinja2.Environment(autoescape=True).from_string("{% for n in range(60) %}<p>{{ n }}</p>{% endfor %}")
 async def home(request):
     return web.Response(text=page.render(), content_type="text/html")
@@ -147,8 +149,12 @@ def best(one: Process, other: Process | None) -> Process:
 
 
 @contextmanager
-def compiled() -> Iterator[None]:
-    """Both sides find their modules compiled, as pip leaves them; wherever the sources lie."""
+def installed() -> Iterator[None]:
+    """Both sides as they run on a real machine: modules compiled, as pip leaves them, in systemd's environment."""
+    for line in UNIT.read_text().splitlines():
+        if line.startswith("Environment=") and not line.startswith("Environment=HOME="):
+            name, _, value = line.removeprefix("Environment=").partition("=")
+            os.environ[name] = value
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -241,7 +247,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of load, and of idling")
     wanted = parser.parse_args()
     port = free_port()
-    with compiled(), floor(port) as bare, box() as machine:
+    with installed(), floor(port) as bare, box() as machine:
         furnish(machine, wanted.stacks, wanted.snapshots, port)
         engine = dockerd()
         (alone,) = a_minute(wanted.seconds, engine)
