@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gardien.adapters.shelf import load_settings
 from gardien.model.snapshot import Snapshot
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 from tests.test_kit_pages import Person
@@ -107,3 +108,30 @@ async def test_who_else_is_told_and_from_when_on(person: Person, quiet: Quiet) -
         assert (await person.sends(f"/settings/{section}", *go))[0] == 303
         assert written in file(quiet).read_text() and "tk_secret" not in file(quiet).read_text()
     assert await quiet.files.read(quiet.house.settings.second_way_token) == "tk_secret\n"
+
+
+async def test_one_application_is_saved_and_updated_at_times_of_its_own(person: Person, quiet: Quiet) -> None:
+    house = quiet.house
+    await house.targets.init("box")
+    await house.runner.wait(await house.life.add("demo", {}))
+    path = "/stacks/demo/times"
+    assert f'href="{path}"' in await person.reads("/settings") and path in await person.reads("/stacks/demo/settings")
+    assert "As for all applications" in await person.reads(path)
+    status, page = await person.sends(path, ("stacks.demo.at:how", "weekly"), ("stacks.demo.at:day", "friday"))
+    assert status == 400 and "Give the hour" in page
+    at = (("stacks.demo.at:how", "weekly"), ("stacks.demo.at:day", "friday"), ("stacks.demo.at:time", "12:15"))
+    window = (("stacks.demo.window:day", "daily"), ("stacks.demo.window:begin", "01:00"))
+    page, go = await shown(person, path, *at, *window, ("stacks.demo.window:end", "02:00"))
+    assert "Every Friday at 12:15" in page and "Every day from 01:00 to 02:00" in page
+    assert (await person.sends(path, *go))[0] == 303
+    settings = load_settings(file(quiet))
+    assert (settings.times("demo", "box"), settings.times("wiki", "box")) == (
+        "weekly on friday at 12:15",
+        "daily at 02:30",
+    )
+    assert (settings.window("demo"), settings.window("wiki")) == ("daily 01:00-02:00", "sunday 03:00-05:00")
+    house.settings.stacks.update(settings.stacks)
+    [entry] = [each for each in await house.upkeep._agenda.all() if each.kind == "backup"]
+    assert entry.at.astimezone(house.upkeep._agenda.zone).strftime("%A") == "Friday"
+    assert "Every Friday at 12:15" in await person.reads("/stacks/demo/settings?saved")
+    assert "every day between 01:00 and 02:00" in await person.reads("/stacks/demo/updates")

@@ -77,6 +77,7 @@ DEEDS: Mapping[str, str] = MappingProxyType(
         "/settings/back": N_("settings of the house taken back"),
         "/settings/letters/test": N_("test letter sent"),
         "/settings/second-way/test": N_("second way tried"),
+        "/stacks/{name}/times": N_("settings of the house changed"),
         "/targets/{target}/settings": N_("settings of a backup target changed"),
         "/targets/new/{preset}": N_("backup target added"),
         "/first-run/recover": N_("recovery sheet tried"),

@@ -96,15 +96,20 @@ class Section:
     empty: str = ""  # what is said while there is none
     secret: Secret | None = None
     place: str | None = None  # the target whose settings these are
+    stack: str | None = None  # the stack whose settings these are
 
     @property
     def path(self) -> str:
         """Where it is asked."""
+        if self.stack is not None:
+            return f"/stacks/{self.stack}/times"
         return f"/settings/{self.name}" if self.place is None else f"/targets/{self.place}/settings"
 
     @property
     def home(self) -> str:
         """The page it belongs to."""
+        if self.stack is not None:
+            return f"/stacks/{self.stack}/settings"
         return "/settings" if self.place is None else f"/targets/{self.place}"
 
 
@@ -336,6 +341,34 @@ def place(name: str, target: Target) -> Section:
             asked((*at, "gentle"), "yes", N_("Use one core only: slower, but the machine stays free for people")),
         ),
         place=name,
+    )
+
+
+def of_stack(name: str) -> Section:
+    """When one stack is saved and updated, where that differs from all others."""
+    house = N_("As for all applications")
+    times = {**_ways("", "daily", "weekly", "hourly", "every 6 hours", "as written"), "": house}
+    return Section(
+        "times",
+        N_("When it is saved and updated"),
+        N_("Where this application is to differ from all others. By this machine’s clock."),
+        (
+            Ask(
+                ("stacks", name, "at"),
+                "times",
+                Words.of(N_("When backups of it are made")),
+                N_("at every place; copies of it follow as they always do"),
+                choices=times,
+            ),
+            Ask(
+                ("stacks", name, "window"),
+                "window",
+                Words.of(N_("When new versions of it may be taken without asking")),
+                N_("only where that is allowed at all: on the page of its updates"),
+                choices={"": house},
+            ),
+        ),
+        stack=name,
     )
 
 

@@ -77,7 +77,7 @@ def as_form(section: Section, holds: Mapping[str, Json]) -> dict[str, str]:
                 form |= _rows(ask.name, value)
             case "window":
                 found = _WINDOW.fullmatch(str(value))
-                day, begin, end = found.groups() if found else ("daily", "03:00", "05:00")
+                day, begin, end = found.groups() if found else ("" if "" in ask.choices else "daily", "03:00", "05:00")
                 form |= {f"{ask.name}:day": day, f"{ask.name}:begin": begin, f"{ask.name}:end": end}
             case _:
                 form[ask.name] = "" if value is None else str(value)
@@ -150,7 +150,7 @@ def _answer(ask: Ask, form: Form, holds: Json) -> Json:
             return _hours(form, ask.name) if rows(form, ask.name) else holds
         case "window":
             day, begin, end = (form.get(f"{ask.name}:{part}", "") for part in ("day", "begin", "end"))
-            return f"{day} {begin}-{end}" if day else holds
+            return f"{day} {begin}-{end}" if day else (None if f"{ask.name}:day" in form else holds)
         case _:
             return text or None
 
@@ -193,6 +193,8 @@ def beside(ask: Ask, fault: Fault) -> Fault:
         says = Words.of(N_("This has to be answered."))
     elif ask.kind == "number":
         says = Words.of(N_("Write a whole number."))
+    elif ask.kind in ("times", "window"):
+        says = Words.of(N_("Give the hour, such as 02:30."))
     else:
         return fault
     return Fault(fault.at, says, Words(""))
@@ -221,16 +223,15 @@ def differences(section: Section, changed: Changes, settings: Settings) -> list[
 
 def said(ask: Ask, value: Json) -> Words:
     """A value, for a person."""
+    said_choice = Words.of(ask.choices.get("", HOW[""]))
     if ask.kind == "yes":
         return Words.of(N_("yes")) if value else Words.of(N_("no"))
     if ask.kind == "times":
-        if not value and ask.choices.get("") != HOW[""]:
-            return Words.of(ask.choices[""])
-        return said_times(value)
+        return said_times(value) if value else said_choice
     if ask.kind == "hours":
         return said_hours(value)
     if ask.kind == "window":
-        return said_window(str(value))
+        return said_window(str(value)) if value else said_choice
     if ask.choices:
         return Words.of(ask.choices.get(str(value), str(value).replace("{", "").replace("}", "")))
     if isinstance(value, list):
@@ -241,8 +242,6 @@ def said(ask: Ask, value: Json) -> Words:
 def said_times(value: Json) -> Words:
     """A time such as `daily at 02:30`."""
     text = " ".join(str(value or "").lower().split())
-    if not text:
-        return Words.of(N_("as for all places"))
     if found := _DAILY.fullmatch(text):
         return Words.of(N_("every day at {time}"), time=found[1])
     if found := _WEEKLY.fullmatch(text):

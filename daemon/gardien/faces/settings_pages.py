@@ -11,7 +11,7 @@ from gardien.faces import settings_asks as asks
 from gardien.faces import settings_forms as forms
 from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
-from gardien.faces.pages import look
+from gardien.faces.pages import STACK, look
 from gardien.faces.settings_asks import Section
 from gardien.model.edit import Edit
 from gardien.model.fault import Fault, Faults
@@ -21,7 +21,7 @@ from gardien.words import Words
 
 GO, BACK = "go", "back"  # the buttons below what was shown
 SECTION = r"/settings/{section:letters|second-way|watcher|warnings|schedules|updates|language}"
-PLACE = f"{TARGET}/settings"
+PLACE, TIMES = f"{TARGET}/settings", f"{STACK}/times"
 PASSWORD = "password"  # noqa: S105  (the field's name)
 
 
@@ -52,13 +52,15 @@ async def settings_page(request: web.Request) -> web.Response:
 
 async def _index(request: web.Request, wrong: GardienError | None = None) -> web.Response:
     house = request.app[HOUSE]
-    settings = house.preferences.now
+    shown, settings = await look(request), house.preferences.now
     return request.app[SCREEN].page(
         request,
         "house_settings.html",
         400 if wrong else 200,
+        **shown.context(),
         stands=[stand(each, settings) for each in asks.sections(settings)],
-        targets=await house.upkeep.views(),
+        targets=shown.overview.targets,
+        kept=[each.name for each in shown.overview.stacks if each.kept],
         way_back=await house.preferences.former() is not None,
         said=next((each for each in ("saved", "sent", "told", "removed") if each in request.query), None),
         wrong=wrong,
@@ -75,8 +77,10 @@ def stand(section: Section, settings: Settings) -> Stand:
     return Stand(section, rows, forms.is_on(section, settings))
 
 
-def _section(request: web.Request) -> Section:
+async def _section(request: web.Request) -> Section:
     house = request.app[HOUSE]
+    if "name" in request.match_info:
+        return asks.of_stack((await house.stacks.kept(request.match_info["name"])).name)
     if "target" in request.match_info:
         name = house.targets.known(request.match_info["target"])
         return asks.place(name, house.preferences.now.targets[name])
@@ -88,7 +92,7 @@ def _section(request: web.Request) -> Section:
 
 async def section_page(request: web.Request) -> web.Response:
     """One section, as a form."""
-    section, settings = _section(request), request.app[HOUSE].preferences.now
+    section, settings = await _section(request), request.app[HOUSE].preferences.now
     return await _form(request, section, forms.as_form(section, forms.values(section, settings)))
 
 
@@ -102,6 +106,7 @@ async def _form(
         "house_form.html",
         400 if wrong else 200,
         section=section,
+        crumb=await _crumb(request, section),
         form=form,
         error=wrong,
         faults=_beside(section, wrong),
@@ -110,6 +115,14 @@ async def _form(
         rows={ask.name: forms.rows(form, ask.name) for ask in section.asks},
         has_password=secret is not None and await house.preferences.has(secret.file(house.preferences.now)),
     )
+
+
+async def _crumb(request: web.Request, section: Section) -> str | None:
+    """What the page is called that it belongs to; None: the settings of the house."""
+    if section.stack is None:
+        return section.place
+    stack = await request.app[HOUSE].stacks.get(section.stack)
+    return stack.manifest.title.say(request.app[SCREEN].language(request))
 
 
 def _beside(section: Section, wrong: GardienError | None) -> Mapping[str, Fault]:
@@ -125,7 +138,7 @@ def _beside(section: Section, wrong: GardienError | None) -> Mapping[str, Fault]
 
 async def change(request: web.Request) -> web.Response:
     """Say what changes, then change it."""
-    section, house = _section(request), request.app[HOUSE]
+    section, house = await _section(request), request.app[HOUSE]
     form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
     password = form.pop(PASSWORD, None)
     if BACK in form:
@@ -148,6 +161,7 @@ async def change(request: web.Request) -> web.Response:
         request,
         "house_changes.html",
         section=section,
+        crumb=await _crumb(request, section),
         form=form,
         differences=forms.differences(section, changed, settings),
         new_password=held,
@@ -235,4 +249,6 @@ def routes() -> list[web.RouteDef]:
         web.post(SECTION, change),
         web.get(PLACE, section_page),
         web.post(PLACE, change),
+        web.get(TIMES, section_page),
+        web.post(TIMES, change),
     ]

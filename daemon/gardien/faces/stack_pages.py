@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gardien.errors import BadInput, GardienError
-from gardien.faces import asked, wire
+from gardien.faces import asked, settings_asks, wire
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import STACK, look, to_job
+from gardien.faces.settings_pages import stand
 from gardien.model.fault import Fault, Faults
 from gardien.model.stack import Chosen, Stack
 from gardien.services.life import Life
@@ -149,7 +150,17 @@ async def settings_page(request: web.Request) -> web.Response:
 async def _settings_page(request: web.Request, form: Form) -> web.Response:
     shown = await look(request)
     status = 400 if form.error else 200
-    return request.app[SCREEN].page(request, "settings.html", status, **shown.context(), form=form)
+    house = request.app[HOUSE]
+    times = settings_asks.of_stack(form.stack.name) if form.stack.recipe.kept else None
+    return request.app[SCREEN].page(
+        request,
+        "settings.html",
+        status,
+        **shown.context(),
+        form=form,
+        stand=stand(times, house.preferences.now) if times is not None else None,
+        saved="saved" in request.query and not form.error,
+    )
 
 
 async def change(request: web.Request) -> web.Response:

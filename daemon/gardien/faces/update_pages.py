@@ -31,7 +31,7 @@ async def all_page(request: web.Request) -> web.Response:
 
 async def stack_page(request: web.Request) -> web.Response:
     """The same of one, with all that can be said to it."""
-    shown, updates = await look(request), request.app[HOUSE].settings.updates
+    shown, settings = await look(request), request.app[HOUSE].settings
     stack = shown.stack(request.match_info["name"])
     return request.app[SCREEN].page(
         request,
@@ -39,8 +39,8 @@ async def stack_page(request: web.Request) -> web.Response:
         **shown.context(),
         stack=stack,
         busy=stack.name in shown.working,
-        window=updates.window,
-        cooling=timedelta(days=updates.cooling_days),
+        window=settings.window(stack.name),
+        cooling=timedelta(days=settings.updates.cooling_days),
         house_alone=request.app[HOUSE].updates.house_by_itself,
     )
 

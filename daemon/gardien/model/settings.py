@@ -248,6 +248,13 @@ class Updates(Closed):
     gardien_from: Annotated[str, StringConstraints(pattern=r"^(https://|/)\S+\Z", max_length=500)] | None = None
 
 
+class OfStack(Closed):
+    """What holds for one stack in place of what holds for all."""
+
+    at: Times | None = None  # when it is saved, whatever its targets say; None: as they say
+    window: Annotated[str, StringConstraints(max_length=60)] | None = None  # of its updates
+
+
 class Watched(Closed):
     """When the machine itself is worth an alert."""
 
@@ -276,6 +283,18 @@ class Settings(Closed):
     limits: Limits = Limits()
     updates: Updates = Updates()
     watch: Watched = Watched()
+    stacks: dict[Name, OfStack] = {}
+
+    def window(self, stack: str) -> str:
+        """When updates of this stack may be made without being asked."""
+        return (stack in self.stacks and self.stacks[stack].window) or self.updates.window
+
+    def times(self, stack: str, target: str) -> str:
+        """When this stack is saved there; a copy follows its source."""
+        place, own = self.targets[target], self.stacks[stack].at if stack in self.stacks else None
+        if place.copy_of is not None:
+            return place.at or own or self.targets[place.copy_of].at or self.backup.at
+        return own or place.at or self.backup.at
 
     @property
     def secrets(self) -> Path:

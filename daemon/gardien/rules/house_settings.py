@@ -200,6 +200,7 @@ def _times(settings: Settings) -> Iterator[Fault]:
     places: list[tuple[tuple[Key, ...], str | None]] = [(("backup", "at"), settings.backup.at)]
     places += [(("backup", "prove"), drill.times(settings.backup.prove, ""))]
     places += [(("targets", name, "at"), target.at) for name, target in settings.targets.items()]
+    places += [(("stacks", name, "at"), own.at) for name, own in settings.stacks.items()]
     for at, words in places:
         try:
             schedule.cron(words or "hourly")
@@ -210,15 +211,18 @@ def _times(settings: Settings) -> Iterator[Fault]:
                 N_("Write `daily at 02:30`, `hourly`, `every 6 hours`, `weekly on sunday at 03:00`, or a cron line."),
                 words=words or "",
             )
-    try:
-        windows.parts(settings.updates.window)
-    except ValueError:
-        yield _fault(
-            ("updates", "window"),
-            N_("“{words}” is not a window that gardien knows"),
-            N_("Write `sunday 03:00-05:00`, or `daily 03:00-05:00`."),
-            words=settings.updates.window,
-        )
+    spans: list[tuple[tuple[Key, ...], str]] = [(("updates", "window"), settings.updates.window)]
+    spans += [(("stacks", name, "window"), own.window) for name, own in settings.stacks.items() if own.window]
+    for at, words in spans:
+        try:
+            windows.parts(words)
+        except ValueError:
+            yield _fault(
+                at,
+                N_("“{words}” is not a window that gardien knows"),
+                N_("Write `sunday 03:00-05:00`, or `daily 03:00-05:00`."),
+                words=words,
+            )
 
 
 def _targets(settings: Settings) -> Iterator[Fault]:

@@ -44,12 +44,6 @@ class Agenda:
         self._stacks = stacks
         self.zone = zone
 
-    def times(self, target: str) -> str:
-        """When backups go there, in the owner's words; a copy follows its source."""
-        places = self._world.settings.targets
-        source = places[target].copy_of
-        return places[target].at or (source and places[source].at) or self._world.settings.backup.at
-
     async def all(self) -> list[Entry]:
         """What comes next of everything, soonest first."""
         entries: list[Entry] = []
@@ -76,7 +70,8 @@ class Agenda:
         runs = await self._runs("backup", stack.name, RUNS * 4)
         runs = [job for job in runs if job.plan.facts["target"] == target]
         since = max(ready, await added(self._world, stack.name) or ready)
-        at = agenda.following(self.times(target), since, runs, self.zone, await self._seed(target, stack.name))
+        times = self._world.settings.times(stack.name, target)
+        at = agenda.following(times, since, runs, self.zone, await self._seed(target, stack.name))
         return [Entry("backup", target, at, stack.name)] if at is not None else []
 
     async def drill(self, stack: Stack) -> list[Entry]:

@@ -109,9 +109,11 @@ class Overviews:
         good = await store.snapshots(stack.name, target=target, good_only=True, until=until, most=1)
         begun = [await ready_since(world, target), await added(world, stack.name)]
         since = max((each for each in begun if each is not None), default=None)
-        at = self._agenda.times(target)
+        at = world.settings.times(stack.name, target)
+        source = at if place.copy_of is None else world.settings.times(stack.name, place.copy_of)
+        longest = max(schedule.interval(each, now, zone) for each in {at, source})
         allowed = timedelta(hours=world.settings.backup.late_after_hours)
-        allowed = max(allowed, schedule.interval(at, now, zone) + SLACK * (1 if place.copy_of is None else 2))
+        allowed = max(allowed, longest + SLACK * (1 if place.copy_of is None else 2))
         missed, runs = [], []
         if place.copy_of is None and running:
             runs = await self._agenda.backup(stack, target)

@@ -143,7 +143,7 @@ class Updates:
             alone=alone,
             chosen=stack.chosen.updates,
             next=await self.due(stack),
-            window=settings.updates.window,
+            window=settings.window(stack.name),
             last=last,
             kept_until=last.kept_until(settings.limits.keep_replaced_days) if last is not None else None,
             left=rules.left(await self._releases.of(stack), cooling, now, alone=alone),
@@ -163,7 +163,7 @@ class Updates:
         if ripe is None:
             return None
         jobs = await self._world.store.jobs(kind="update", subject=stack.name, most=RUNS)
-        window, now = self._world.settings.updates.window, self._world.clock()
+        window, now = self._world.settings.window(stack.name), self._world.clock()
         return windows.due(window, ripe, jobs, now, self._zone, stack.name)
 
     async def run_by_itself(self, name: str) -> int:

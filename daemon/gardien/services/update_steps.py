@@ -73,7 +73,7 @@ class UpdateSteps:
         await disk.require(world)
         await world.engine.ping()
         if run.facts["by_itself"]:
-            if not windows.is_open(world.settings.updates.window, world.clock(), self._zone):
+            if not windows.is_open(world.settings.window(stack.name), world.clock(), self._zone):
                 raise Busy(
                     N_("it is too late for an update of {stack} today"),
                     N_("It is made in the next window, or now: `gardien update run {stack}`."),
