@@ -416,8 +416,24 @@ class Runner:
             raise NotFound(N_("there is no job number {job}"), N_("`gardien job list` shows them."), job=job)
         return self._world.jobs[job]
 
-    async def jobs(self, most: int = 50) -> list[Job]:
-        return sorted(self._world.jobs.values(), key=lambda job: -job.id)[:most]
+    async def jobs(
+        self, most: int = 50, *, kind: Kind | None = None, subject: str | None = None, before: int | None = None
+    ) -> list[Job]:
+        found = [
+            job
+            for job in sorted(self._world.jobs.values(), key=lambda job: -job.id)
+            if kind in {None, job.plan.kind} and subject in {None, job.plan.subject}
+            if before is None or job.id < before
+        ]
+        return found[:most]
+
+    async def took(self, kind: Kind, subject: str) -> float | None:
+        found = [job for job in await self.jobs(kind=kind, subject=subject) if job.state == "done"]
+        return (
+            (found[0].ended - found[0].started).total_seconds()
+            if found and found[0].started and found[0].ended
+            else None
+        )
 
 
 class Stacks:

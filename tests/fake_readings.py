@@ -1,10 +1,11 @@
 """Readings, kept in lists: a part of the `FakeStore`; and sensors that say what a test wants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 
+from gardien.model.health import StackHealth, Stretch
 from gardien.model.reading import Front, Point, Reading
 
 
@@ -42,6 +43,28 @@ class FakeRecord:
                 kept = {(fine, at): each for (fine, at), each in kept.items() if fine >= grain or at >= before}
                 kept |= {(grain, each.at): each for each in _merged(old, grain)}
             self._points[key] = kept
+
+
+class FakeSightings:
+    """How stacks are and were; nothing is too old."""
+
+    def __init__(self) -> None:
+        self._healths: dict[str, StackHealth] = {}
+        self._stretches: dict[tuple[str, str, datetime], Stretch] = {}
+
+    async def set_health(self, healths: Sequence[StackHealth], stretches: Iterable[Stretch] = ()) -> None:
+        self._healths |= {each.stack: each for each in healths}
+        self._stretches |= {(each.stack, each.probe, each.began): each for each in stretches}
+
+    async def healths(self) -> dict[str, StackHealth]:
+        return dict(self._healths)
+
+    async def stretches(self, stack: str, since: datetime) -> list[Stretch]:
+        found = sorted(self._stretches.items(), key=lambda pair: pair[0])
+        return [each for _, each in found if each.stack == stack and each.seen >= since]
+
+    async def thin_stretches(self, now: datetime) -> None:
+        """They are few."""
 
 
 def _begin(at: datetime, grain: int) -> datetime:

@@ -43,7 +43,7 @@ from gardien.errors import (
     WrongPassphrase,
 )
 from gardien.model.edit import Changes, Edit, Rewrite
-from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Fault, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Container, Disk, EngineFacts, Fault, Severity
 from gardien.model.job import ENDED, Job, JobState, Progress, StepRecord, StepState
 from gardien.model.manifest import Expectation, Probe
 from gardien.model.plan import Json, Kind, Plan
@@ -59,7 +59,7 @@ from gardien.services.ports import Clock, OnProgress, World
 from gardien.words import Words
 from tests.fake_letters import FakeMailer, FakeOutbox, FakePinger
 from tests.fake_people import FakePeople
-from tests.fake_readings import FakeRecord, FakeSensors
+from tests.fake_readings import FakeRecord, FakeSensors, FakeSightings
 from tests.fake_releases import FakeFindings, FakeRegistries
 from tests.fakes_inside import FakeBeneath, FakeInside
 
@@ -81,20 +81,20 @@ class FakeClock:
 # -- memory
 
 
-class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
+class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeSightings, FakeFindings):
     """The `Store`, kept in dictionaries."""
 
     def __init__(self) -> None:
         FakePeople.__init__(self)
         FakeOutbox.__init__(self)
         FakeRecord.__init__(self)
+        FakeSightings.__init__(self)
         FakeFindings.__init__(self)
         self.fails: MemoryFailed | None = None  # what `note` raises
         self._asked = 0
         self._jobs: dict[int, Job] = {}
         self._leases: dict[str, int] = {}
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
-        self._healths: dict[str, StackHealth] = {}
         self._disks: tuple[list[Disk], datetime | None] = ([], None)
         self._proofs: dict[int, Proof] = {}
         self._alerts: list[Alert] = []
@@ -128,12 +128,19 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
         return self._jobs.get(job)
 
     async def jobs(
-        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+        self,
+        *,
+        open_only: bool = False,
+        kind: Kind | None = None,
+        subject: str | None = None,
+        before: int | None = None,
+        most: int = 50,
     ) -> list[Job]:
         found = [
             job
             for job in self._jobs.values()
             if subject in {None, job.plan.subject} and kind in {None, job.plan.kind} and not (open_only and job.over)
+            if before is None or job.id < before
         ]
         return (found if open_only else found[::-1])[:most]
 
@@ -253,12 +260,6 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
         ]
         return sorted(found, key=lambda each: (each.ended, each.job), reverse=True)[:most]
 
-    async def set_health(self, healths: Sequence[StackHealth]) -> None:
-        self._healths |= {each.stack: each for each in healths}
-
-    async def healths(self) -> dict[str, StackHealth]:
-        return dict(self._healths)
-
     async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None:
         self._disks = (list(disks), now if disks else None)
 
@@ -279,8 +280,9 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeFindings):
             replace(alert, closed=now) if alert.key == key and alert.closed is None else alert for alert in self._alerts
         ]
 
-    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
-        return [alert for alert in reversed(self._alerts) if not (open_only and alert.closed)][:most]
+    async def alerts(self, *, open_only: bool = True, before: int | None = None, most: int = 100) -> list[Alert]:
+        found = [alert for alert in reversed(self._alerts) if before is None or alert.id < before]
+        return [alert for alert in found if not (open_only and alert.closed)][:most]
 
     async def reopen(self) -> None:
         if self.fails is not None:

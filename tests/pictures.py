@@ -23,7 +23,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from gardien.errors import BadInput, Refused
 from gardien.faces.deeds import DEEDS, OF, REFUSED
 from gardien.faces.server import serve
-from gardien.model.health import Disk
+from gardien.model.health import Disk, Stretch
 from gardien.model.job import Progress
 from gardien.model.letter import Draft
 from gardien.model.letter import Text as Letter
@@ -43,6 +43,7 @@ from tests.setting_up import prepare, steps, take
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PASSWORD = "correct horse battery staple"
+HOUR = timedelta(hours=1)
 MORNING = datetime(2026, 3, 3, 9, 12).astimezone()
 
 
@@ -72,6 +73,19 @@ def furnish(world: World) -> None:
     world.disks = [Disk("/srv/gardien", 1000 * GB, 412 * GB), Disk("/var/lib/gardien", 118 * GB, 84 * GB)]
     for hours, subject in ((30.5, "nextcloud"), (6.55, "nextcloud"), (6.5, "notes")):
         world.add_job("backup", subject, "done", ago=timedelta(hours=hours))
+
+
+async def answer(world: World) -> None:
+    """How it answered in a month: once not, for twenty minutes of last night; and for two days the machine was off."""
+    now, nothing = world.now, Words("")
+    bad = Words.of(N_("{stack} does not answer"), stack="Nextcloud")
+    ends = [(20 * 24.0, 12 * 24.0), (10 * 24.0, 7.6), (7.6, 7.25), (7.25, 0.005)]
+    told = [
+        Stretch(stack, "app", place != 2, bad if place == 2 else nothing, now - begin * HOUR, now - end * HOUR)
+        for stack in ("nextcloud", "notes")
+        for place, (begin, end) in enumerate(ends)
+    ]
+    await world.store.set_health([], told)
 
 
 def measure(world: World) -> None:
@@ -351,7 +365,9 @@ def pages_of(mood: str, world: World) -> dict[str, str]:
         "home": "/",
         "stack": "/stacks/nextcloud",
         "restore": "/stacks/notes/restore",
+        "month": "/stacks/nextcloud?days=30",
         "stop": "/stacks/notes/stop",
+        "restart": "/stacks/notes/restart",
         "backups": "/backups",
         "jobs": "/jobs",
         "job": f"/jobs/{len(world.jobs)}",
@@ -404,7 +420,7 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
         if not moods or name in moods:
             await draw(browser, folder)
     for mood, furnishings in (
-        ("good", (furnish, measure, save)),
+        ("good", (furnish, measure, answer, save)),
         ("bad", (furnish, worry, remember)),
         ("life", (furnish, live_on)),
         ("copied", (furnish, copied)),

@@ -13,8 +13,9 @@ from gardien.adapters.store_people import StoredPeople
 from gardien.adapters.store_proofs import StoredProofs
 from gardien.adapters.store_readings import StoredReadings
 from gardien.adapters.store_releases import StoredReleases
+from gardien.adapters.store_stretches import StoredStretches
 from gardien.errors import NotFound
-from gardien.model.health import Alert, Disk, Severity, StackHealth
+from gardien.model.health import Alert, Disk, Severity
 from gardien.model.job import ENDED, Job, JobState, StepRecord, StepState
 from gardien.model.plan import Json, Kind, Plan, Step
 from gardien.model.snapshot import Snapshot
@@ -55,7 +56,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     )
 
 
-class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, StoredReleases):
+class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, StoredReleases, StoredStretches):
     """The `Store` of a real house. `await SqliteStore.open(path)`; `await store.close()`."""
 
     def __init__(self, database: Database) -> None:
@@ -111,13 +112,20 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         return _job(rows[0]) if rows else None
 
     async def jobs(
-        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+        self,
+        *,
+        open_only: bool = False,
+        kind: Kind | None = None,
+        subject: str | None = None,
+        before: int | None = None,
+        most: int = 50,
     ) -> list[Job]:
-        """Newest first; with `open_only` those that have not ended, oldest first."""
-        where = "(?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR json_extract(plan, '$.kind') = ?2)"
-        where += " AND ended IS NULL" if open_only else ""
+        """Newest first; with `open_only` those that have not ended, oldest first. `before`: with smaller numbers."""
+        wanted: dict[str, object] = {"subject = ?": subject, "json_extract(plan, '$.kind') = ?": kind, "id < ?": before}
+        wanted = {each: value for each, value in wanted.items() if value is not None}
+        where = " AND ".join([*wanted, "ended IS NULL" if open_only else "true"])
         order = "ASC" if open_only else "DESC"
-        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?3", subject, kind, most)
+        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?", *wanted.values(), most)
         return [_job(row) for row in rows]
 
     async def mark_job(
@@ -287,32 +295,6 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
 
     # -- what the watchman saw
 
-    async def set_health(self, healths: Sequence[StackHealth]) -> None:
-        """Write these down; what is known of other stacks stays."""
-
-        async def work(db: Connection) -> None:
-            await db.executemany(
-                "INSERT OR REPLACE INTO health (stack, health, says, since, seen) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (each.stack, each.health, as_words(each.says), as_time(each.since), as_time(each.seen))
-                    for each in healths
-                ],
-            )
-
-        await self._write(work)
-
-    async def healths(self) -> dict[str, StackHealth]:
-        return {
-            row["stack"]: StackHealth(
-                stack=row["stack"],
-                health=row["health"],
-                says=Words.from_json(json.loads(row["says"])),
-                since=datetime.fromisoformat(row["since"]),
-                seen=datetime.fromisoformat(row["seen"]),
-            )
-            for row in await self._rows("SELECT * FROM health ORDER BY stack")
-        }
-
     async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None:
         """Replace all that is known of disks."""
 
@@ -370,10 +352,13 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         """Nothing happens if none is open."""
         await self._change("UPDATE alert SET closed = ? WHERE key = ? AND closed IS NULL", as_time(now), key)
 
-    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]:
-        """Newest first."""
+    async def alerts(self, *, open_only: bool = True, before: int | None = None, most: int = 100) -> list[Alert]:
+        """Newest first; `before`: with smaller numbers."""
         rows = await self._rows(
-            "SELECT * FROM alert WHERE closed IS NULL OR NOT ? ORDER BY id DESC LIMIT ?", open_only, most
+            "SELECT * FROM alert WHERE (closed IS NULL OR NOT ?) AND id < ifnull(?, 1 << 62) ORDER BY id DESC LIMIT ?",
+            open_only,
+            before,
+            most,
         )
         return [as_alert(row) for row in rows]
 

@@ -78,9 +78,15 @@ async def _home(request: web.Request) -> list[Piece]:
 async def _stack(request: web.Request, name: str) -> list[Piece]:
     shown = await pages.look(request)
     stack = shown.stack(name)
-    context = {**shown.context(), "stack": stack, "rows": await pages.saved_rows(request, shown, stack)}
+    told = await pages.how_it_answers(request, shown, stack)
+    context = {**shown.context(), **told, "stack": stack, "rows": await pages.saved_rows(request, shown, stack)}
+    answers = request.app[SCREEN].text("answering.html", shown.language, **context)
     jobs = (view for view in shown.overview.jobs if present.stack_of(view.job) == name)
-    return [_piece(request, f"stack-{name}", "stack_live.html", context), *_moving(request, jobs, context)]
+    return [
+        _piece(request, f"stack-{name}", "stack_live.html", context),
+        Piece("answers", answers, answers),
+        *_moving(request, jobs, context),
+    ]
 
 
 async def _backups(request: web.Request) -> list[Piece]:

@@ -7,11 +7,12 @@ from datetime import timedelta
 from aiohttp import web
 
 from gardien.errors import NotFound
-from gardien.faces import auth, history, present
+from gardien.faces import answering, auth, history, present
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import LANGUAGE_COOKIE
 from gardien.model.overview import JobView, Overview, StackView
 from gardien.model.person import Power
+from gardien.model.plan import Kind
 from gardien.model.settings import Folders
 from gardien.words import N_
 
@@ -19,6 +20,7 @@ STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not
 RECENT = 5
 SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
+ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup")  # that a stack's own page can begin
 
 DRAWN = web.AppKey("drawn", dict[tuple[str, object, str], tuple[Overview, str]])
 DRAWN_MOST = 16  # home pages held: one for each reader and language
@@ -106,11 +108,21 @@ async def stack_page(request: web.Request) -> web.Response:
     stack = shown.stack(request.match_info["name"])
     rows = await saved_rows(request, shown, stack)
     busy = stack.name in shown.working
+    told = await how_it_answers(request, shown, stack)
     alerts = await request.app[HOUSE].alerts.list(open_only=False)
     over = [each for each in alerts if each.closed is not None and stack.name in each.key.split(":")[1:]]
     return request.app[SCREEN].page(
-        request, "stack.html", **shown.context(), stack=stack, rows=rows, over=over, busy=busy
+        request, "stack.html", **shown.context(), stack=stack, rows=rows, **told, over=over, busy=busy
     )
+
+
+async def how_it_answers(request: web.Request, shown: Shown, stack: StackView) -> dict[str, object]:
+    """What the templates read of its probes, and of how long it takes to start it again."""
+    house = request.app[HOUSE]
+    days = answering.MONTH if request.query.get("days") == str(answering.MONTH) else answering.DAY
+    found = await answering.answering(house, await house.stacks.get(stack.name), shown.overview.now, days)
+    took = {kind: await house.runner.took(kind, stack.name) for kind in ASKED_AT_ONCE}
+    return {"answers": found, "days": days, "took": took}
 
 
 async def saved_rows(request: web.Request, shown: Shown, stack: StackView) -> list[history.Row]:
@@ -126,10 +138,10 @@ async def start(request: web.Request) -> web.Response:
 
 async def stop_page(request: web.Request) -> web.Response:
     """What stopping will mean, before it is done."""
-    shown = await look(request)
+    shown, house = await look(request), request.app[HOUSE]
     stack = shown.stack(request.match_info["name"])
-    plan = await request.app[HOUSE].life.plan_stop(stack.name)
-    return request.app[SCREEN].page(request, "stop.html", **shown.context(), stack=stack, plan=plan)
+    plan, took = await house.life.plan_stop(stack.name), await house.runner.took("stop", stack.name)
+    return request.app[SCREEN].page(request, "stop.html", **shown.context(), stack=stack, plan=plan, took=took)
 
 
 async def stop(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from gardien.faces import history, present, rescued, wire_updates
+from gardien.faces import answering, history, present, rescued, wire_updates
 from gardien.faces.templates import Templates
 from gardien.model.operator import country_name
 from gardien.services.backup import shrunk
@@ -127,6 +127,9 @@ class Screen:
             JOB_STATE=present.JOB_STATE,
             STEP_STATE=present.STEP_STATE,
             STANDING=present.STANDING,
+            KNOWN=answering.KNOWN,
+            WAYS=answering.WAYS,
+            SPANS=answering.SPANS,
             shrunk=shrunk,
             stack_of=present.stack_of,
             target_of=present.target_of,

@@ -191,6 +191,14 @@ async def change(request: web.Request) -> web.Response:
 # -- looking after it
 
 
+async def restart_page(request: web.Request) -> web.Response:
+    """What a restart will mean, before it is done."""
+    shown, house = await look(request), request.app[HOUSE]
+    stack = shown.stack(request.match_info["name"])
+    plan, took = await house.life.plan_restart(stack.name), await house.runner.took("restart", stack.name)
+    return request.app[SCREEN].page(request, "restart.html", **shown.context(), stack=stack, plan=plan, took=took)
+
+
 async def restart(request: web.Request) -> web.Response:
     """Restart a stack."""
     raise to_job(await request.app[HOUSE].life.restart(request.match_info["name"]))
@@ -256,6 +264,7 @@ async def _remove_page(request: web.Request, wrong: BadInput | None = None) -> w
         stack=view,
         home=str(stack.home),
         plan=plan,
+        took=await house.runner.took("remove", view.name),
         no_backup=no_backup,
         wrong=wrong,
     )
@@ -282,6 +291,7 @@ def routes() -> list[web.RouteDef]:
         web.post(NEW, add),
         web.get(STACK + "/settings", settings_page),
         web.post(STACK + "/settings", change),
+        web.get(STACK + "/restart", restart_page),
         web.post(STACK + "/restart", restart),
         web.post(STACK + "/mend", mend),
         web.get(STACK + "/logs", logs_page),

@@ -1,7 +1,7 @@
 """What the watchman saw."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +51,23 @@ class StackHealth:
     says: Words
     since: datetime
     seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time in which one question to an application was answered alike. Between two of them nobody knows."""
+
+    stack: str
+    probe: str  # its name in the manifest; "" is the containers' own word, where there is no probe
+    ok: bool
+    says: Words  # what was wrong; empty if nothing was
+    began: datetime
+    seen: datetime  # when it was so last
+
+
+def silence(period: float = 0) -> timedelta:
+    """After so long without an answer nobody knows how it was meanwhile; `period`: seconds between two questions."""
+    return max(timedelta(minutes=15), timedelta(seconds=2 * period))
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ class Expectation(Closed):
 class Probe(Closed):
     """A question to the application, not to its container. Times are in seconds."""
 
+    means: Text | None = None  # in words, what works if it is answered
     http: str | None = None
     headers: dict[str, str] = {}
     tcp: str | None = None

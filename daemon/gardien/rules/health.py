@@ -1,10 +1,10 @@
 """Is this stack well? From its containers, its probes' answers and what is being done to it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from gardien.model.health import Answer, Container, Health, StackHealth
+from gardien.model.health import Answer, Container, Health, StackHealth, Stretch, silence
 from gardien.model.stack import Stack
 from gardien.words import N_, Words
 
@@ -25,6 +25,35 @@ def health_of(stack: Stack, seen: Seen, former: StackHealth | None, now: datetim
     health, says = _judge(stack, seen, former, now)
     since = former.since if former is not None and former.health == health else now
     return StackHealth(stack=stack.name, health=health, says=says, since=since, seen=now)
+
+
+def answered(stack: Stack, seen: Seen, health: StackHealth) -> dict[str, Answer]:
+    """What is to be remembered of each probe. A failure counts as for the health: not while the stack is worked on
+    or is starting, and not before it came so often in a row. "" stands for the containers of a stack that does
+    not tell how it is asked.
+    """
+    probes = stack.manifest.probes
+    if health.health == "down":
+        return {name: Answer(ok=False, says=health.says) for name in probes or ("",)}
+    if health.health == "stopped":
+        return {}
+    if not probes:
+        return {"": Answer(health.health == "well", health.says)} if health.health in {"well", "ailing"} else {}
+    return {
+        name: answer
+        for name, answer in seen.answers.items()
+        if answer.ok or (health.health == "ailing" and seen.failures.get(name, 0) >= probes[name].threshold)
+    }
+
+
+def prolonged(former: Stretch | None, stack: Stack, probe: str, answer: Answer, at: datetime) -> Stretch:
+    """The stretch that an answer belongs to: the former one, or one that it begins."""
+    says = Words("") if answer.ok else answer.says
+    alike = former is not None and (former.ok, former.says) == (answer.ok, says)
+    longest = silence(stack.manifest.probes[probe].period if probe else 0)
+    if former is not None and alike and timedelta() <= at - former.seen <= longest:
+        return replace(former, seen=at)
+    return Stretch(stack.name, probe, answer.ok, says, at, at)
 
 
 def _judge(stack: Stack, seen: Seen, former: StackHealth | None, now: datetime) -> tuple[Health, Words]:

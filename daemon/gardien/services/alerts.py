@@ -21,9 +21,9 @@ class Alerts:
         self._world = world
         self._feed = feed
 
-    async def list(self, *, open_only: bool = True) -> list[Alert]:
-        """Newest first."""
-        return await self._world.store.alerts(open_only=open_only)
+    async def list(self, *, open_only: bool = True, before: int | None = None, most: int = 100) -> list[Alert]:
+        """Newest first; `before`: with smaller numbers."""
+        return await self._world.store.alerts(open_only=open_only, before=before, most=most)
 
     async def know(self, which: str) -> Alert:
         """No more letters about it, but that it is over. Raises NotFound."""

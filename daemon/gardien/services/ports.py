@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 from gardien.model.edit import Changes, Edit
-from gardien.model.health import Alert, Answer, Disk, Severity, StackHealth
+from gardien.model.health import Alert, Answer, Disk, Severity
 from gardien.model.job import Job, JobState, Progress, StepState
 from gardien.model.manifest import Probe
 from gardien.model.plan import Json, Kind, Plan
@@ -22,7 +22,7 @@ from gardien.services.ports_keys import Keys
 from gardien.services.ports_letters import Mailer, Outbox, Pinger
 from gardien.services.ports_people import PeopleStore
 from gardien.services.ports_proofs import Proofs
-from gardien.services.ports_readings import Record, Sensors
+from gardien.services.ports_readings import Record, Sensors, Sightings
 from gardien.services.ports_registry import Findings, Registries
 from gardien.services.ports_tls import Certificates
 from gardien.words import Words
@@ -31,7 +31,7 @@ Clock = Callable[[], datetime]  # aware, UTC
 OnProgress = Callable[[Progress], None]
 
 
-class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
+class Store(PeopleStore, Proofs, Outbox, Record, Findings, Sightings, Protocol):
     """gardien's memory. What a method returns from is on the disk for good (`synchronous=FULL`).
 
     Every method raises MemoryFailed where that cannot be.
@@ -44,9 +44,15 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
     async def add_job(self, plan: Plan, now: datetime) -> int: ...
     async def job(self, job: int) -> Job | None: ...
     async def jobs(
-        self, *, open_only: bool = False, kind: Kind | None = None, subject: str | None = None, most: int = 50
+        self,
+        *,
+        open_only: bool = False,
+        kind: Kind | None = None,
+        subject: str | None = None,
+        before: int | None = None,
+        most: int = 50,
     ) -> list[Job]:
-        """Newest first; with `open_only` those that have not ended, oldest first."""
+        """Newest first; with `open_only` those that have not ended, oldest first. `before`: with smaller numbers."""
         ...
 
     async def mark_job(
@@ -108,8 +114,6 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
         """They are not there any more."""
         ...
 
-    async def set_health(self, healths: Sequence[StackHealth]) -> None: ...
-    async def healths(self) -> dict[str, StackHealth]: ...
     async def set_disks(self, disks: Sequence[Disk], now: datetime) -> None: ...
     async def disks(self) -> tuple[list[Disk], datetime | None]: ...
 
@@ -121,7 +125,7 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Protocol):
         ...
 
     async def close_alert(self, key: str, now: datetime) -> None: ...
-    async def alerts(self, *, open_only: bool = True, most: int = 100) -> list[Alert]: ...
+    async def alerts(self, *, open_only: bool = True, before: int | None = None, most: int = 100) -> list[Alert]: ...
 
     async def note(self, key: str, value: str) -> None:
         """A lasting fact of the house: the data disk's mark, a repository's id."""

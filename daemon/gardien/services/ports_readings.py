@@ -1,9 +1,10 @@
-"""What the use cases need to measure the machine: a part of `ports.Store`, and the sources."""
+"""What the use cases need to measure the machine and to keep how applications were: parts of `ports.Store`; sensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from gardien.model.health import StackHealth, Stretch
 from gardien.model.reading import Front, Point, Reading
 
 
@@ -24,6 +25,26 @@ class Record(Protocol):
 
     async def thin_readings(self, now: datetime) -> None:
         """What is two days old becomes one for each hour, after a month one for each day; after 400 days it goes."""
+        ...
+
+
+class Sightings(Protocol):
+    """How each application is, and how its probes answered in the last month."""
+
+    async def set_health(self, healths: Sequence[StackHealth], stretches: Iterable[Stretch] = ()) -> None:
+        """Write these down, in one transaction; what is known of other stacks stays."""
+        ...
+
+    async def healths(self) -> dict[str, StackHealth]:
+        """By the stack's name."""
+        ...
+
+    async def stretches(self, stack: str, since: datetime) -> list[Stretch]:
+        """Those that lasted until then or longer, by probe, oldest first."""
+        ...
+
+    async def thin_stretches(self, now: datetime) -> None:
+        """Forget what is too old, and the oldest where there are too many."""
         ...
 
 

@@ -82,6 +82,7 @@ class Readings:
                 raise
         if self._due("days", DAILY, now):
             await self._world.store.thin_readings(now)
+            await self._world.store.thin_stretches(now)
             await self._foretell(now)
             self._asked["days"] = now
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from gardien.errors import GardienError, NotFound, Refused, unexpected
 from gardien.model.job import Job, JobState, Progress, StepRecord
-from gardien.model.plan import GIVES_WAY, PRIORITY, STAYS, Json, Plan
+from gardien.model.plan import GIVES_WAY, PRIORITY, STAYS, Json, Kind, Plan
 from gardien.rules.agenda import MADE_WAY
 from gardien.services.feed import Feed
 from gardien.services.ports import Clock, Store
@@ -126,9 +126,18 @@ class Runner:
             raise NotFound(N_("there is no job number {job}"), N_("`gardien job list` shows them."), job=job)
         return found
 
-    async def jobs(self, most: int = 50) -> list[Job]:
-        """Newest first."""
-        return await self._store.jobs(most=most)
+    async def jobs(
+        self, most: int = 50, *, kind: Kind | None = None, subject: str | None = None, before: int | None = None
+    ) -> list[Job]:
+        """Newest first; `before`: with smaller numbers."""
+        return await self._store.jobs(kind=kind, subject=subject, before=before, most=most)
+
+    async def took(self, kind: Kind, subject: str) -> float | None:
+        """How many seconds the newest such job of the last few took that was done; None if there is none."""
+        for job in await self._store.jobs(kind=kind, subject=subject, most=5):
+            if job.state == "done" and job.started is not None and job.ended is not None:
+                return (job.ended - job.started).total_seconds()
+        return None
 
     def progress(self, job: int) -> Progress | None:
         """How far the present step of a running job is."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gardien.errors import DockerDown, GardienError, MemoryFailed
-from gardien.model.health import Answer, Container, StackHealth
+from gardien.model.health import Answer, Container, StackHealth, Stretch
 from gardien.model.job import Job
 from gardien.model.move import Move, note_of
 from gardien.model.rescue import Event
 from gardien.model.stack import Stack
 from gardien.rules import release_alerts, stack_alerts, verdict
-from gardien.rules.health import Seen, health_of
+from gardien.rules.health import Seen, answered, health_of, prolonged
 from gardien.services import recipes
 from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
@@ -36,6 +36,7 @@ TICK = 5.0  # seconds between two looks at the engine
 SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
 COMPARE_EVERY = 900.0  # seconds between two comparisons of what runs with what was set up
 BEGUN_ANEW = "begun-anew"  # under which the store notes when it replaced a damaged one
+MOST_WAITING = 100  # stretches of a stack, while the store takes nothing
 WRITE_EVERY = 60.0  # seconds after which an unchanged health is written again, so that its age stays true
 
 
@@ -46,6 +47,9 @@ class _Memory:
     answers: dict[str, Answer] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     asked: dict[str, float] = field(default_factory=dict)
+    heard: dict[str, datetime] = field(default_factory=dict)  # when each probe's newest answer came
+    stretches: dict[str, Stretch] = field(default_factory=dict)  # those that last
+    over: list[Stretch] = field(default_factory=list)  # and those that ended and are not written yet
     containers: frozenset[str] = frozenset()
     up_since: datetime | None = None
     written: float = 0.0
@@ -220,7 +224,14 @@ class Watch:
         if ids:
             await self._ask(stack, memory, former)
         seen = Seen(ours, dict(memory.answers), dict(memory.failures), memory.up_since, job)
-        return health_of(stack, seen, former, now)
+        health = health_of(stack, seen, former, now)
+        for probe, answer in answered(stack, seen, health).items():
+            before = memory.stretches.get(probe)
+            at = memory.heard.get(probe, now) if ids and probe else now
+            memory.stretches[probe] = prolonged(before, stack, probe, answer, at)
+            if before is not None and before.began != memory.stretches[probe].began:
+                memory.over = [*memory.over[-MOST_WAITING:], before]
+        return health
 
     async def _ask(self, stack: Stack, memory: _Memory, former: StackHealth | None) -> None:
         """Ask the probes that are due; a stack that is not well is asked at each look."""
@@ -233,6 +244,7 @@ class Watch:
         }
         for name, answer in (await recipes.ask_all(self._world, stack, due)).items():
             memory.asked[name] = clock
+            memory.heard[name] = self._world.clock()
             memory.answers[name] = answer
             memory.failures[name] = 0 if answer.ok else memory.failures.get(name, 0) + 1
 
@@ -271,7 +283,11 @@ class Watch:
                     any_moved = True
                     log.info("%s: %s, %s", health.stack, health.health, health.says)
         if changed:
-            await self._world.store.set_health(changed)
+            memories = [self._memory.setdefault(health.stack, _Memory()) for health in changed]
+            fresh = [each for memory in memories for each in (*memory.over, *memory.stretches.values())]
+            await self._world.store.set_health(changed, fresh)
+            for memory in memories:
+                memory.over.clear()
             self._feed.changed("health")
         return any_moved
 
