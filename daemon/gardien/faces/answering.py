@@ -20,9 +20,9 @@ CELLS: Mapping[int, timedelta] = MappingProxyType({DAY: timedelta(minutes=15), M
 TROUBLES = 10  # in the table
 WAYS: Mapping[str, str] = MappingProxyType(  # what a probe asks, where its stack does not say what that means
     {
-        "http": N_("Its page answers as it should."),
-        "websocket": N_("Browsers can talk with it all the time."),
-        "tcp": N_("It takes calls."),
+        "http": N_("Its page opens."),
+        "websocket": N_("Browsers can stay in touch with it."),
+        "tcp": N_("It can be reached."),
         "exec": N_("Its service {service} says that it is well."),
         "": N_("Its containers run."),
     }
@@ -138,7 +138,7 @@ def _blocks(joined: Sequence[Stretch], begin: datetime, now: datetime, cell: tim
     """A cell is bad if anything in it was, and unknown if that is so of most of it."""
     states: list[Known] = []
     at = begin
-    while at <= now:
+    while at < now:
         until = min(at + cell, now)
         here = [each for each in joined if each.began < until and each.seen > at]
         good = sum((min(each.seen, until) - max(each.began, at) for each in here if each.ok), timedelta())
