@@ -168,7 +168,7 @@ def test_nothing_but_the_sentence_will_do(typed: str) -> None:
     [
         *("169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "2002:a9fe:a9fe::", "64:ff9b::a9fe:a9fe"),
         *("fe80::1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "metadata.google.internal"),
-        *("0.0.0.0", "::", "224.0.0.1", "fe80:"),
+        *("0.0.0.0", "::", "224.0.0.1", "fe80:", "", ":", ".."),
     ],
 )
 def test_threat_11_where_no_target_may_lead(host: str) -> None:

@@ -154,7 +154,7 @@ def _follow(node: Node, at: Iterable[Key]) -> tuple[int, tuple[Key, ...]]:
 PATTERNS: Mapping[str, str] = {
     rf"^({HOST})\Z": N_("Write a host name or an IP address."),
     rf"^{NAME}\Z": N_("Use small letters, digits and dashes, beginning with a letter, at most 31."),
-    rf"^[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z": N_("Write a mail address such as owner@practice.example."),
+    rf"^(?!-)[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z": N_("Write a mail address such as owner@practice.example."),
     r"^[a-z0-9][a-z0-9-]{0,62}\Z": N_("Use small letters, digits and dashes, at most 63."),
     r"^(https://|/)\S+\Z": N_("Write an address that begins with https://, or a folder that begins with /."),
     r"^[A-Z]{2}\Z": N_("Write a country by its two letters, such as FR."),

@@ -27,7 +27,7 @@ Count = Annotated[int, Field(ge=0, le=10_000)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}\Z")]  # ISO 3166, two letters
 Hours = Annotated[str, StringConstraints(pattern=rf"^{_CLOCK}-{_CLOCK}\Z")]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,6} (KiB|MiB)/s\Z")]
-MailAddress = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z", max_length=200)]
+MailAddress = Annotated[str, StringConstraints(pattern=rf"^(?!-)[A-Za-z0-9_.+-]{{1,64}}@({HOST})\Z", max_length=200)]
 Url = Annotated[
     str, StringConstraints(pattern=rf"^https?://({HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9._~-]+)*/?\Z", max_length=250)
 ]

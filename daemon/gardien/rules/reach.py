@@ -46,7 +46,7 @@ def address_of(target: Target) -> str:
 
 def forbidden(host: str) -> bool:
     """Whether no target may be there: a link-local address, one of a cloud's metadata service, or none at all."""
-    if host in _METADATA_NAMES:
+    if host in _METADATA_NAMES or not any(map(str.isalnum, host)):
         return True
     try:
         address: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
