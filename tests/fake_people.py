@@ -76,6 +76,12 @@ class FakePeople:
     async def save_session(self, key: str, data: str, until: datetime) -> None:
         self._sessions[key] = (json.loads(data).get("user"), data, until)
 
+    async def renew_session(self, key: str, data: str, until: datetime, now: datetime) -> bool:
+        if await self.session(key, now) is None:
+            return False
+        self._sessions[key] = (self._sessions[key][0], data, until)
+        return True
+
     async def session(self, key: str, now: datetime) -> Visit | None:
         user, data, until = self._sessions.get(key, (None, "", now))
         return Visit(key, data, user, self._people.get(user or "")) if until > now else None

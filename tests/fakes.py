@@ -9,7 +9,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -233,6 +234,10 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeSightings, FakeFindings)
     def changes(self) -> int:
         self._asked += 1  # who asks twice may have changed it between
         return self._asked
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        yield lambda: asyncio.sleep(0)
 
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:
         for id_ in ids:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import CodeType
@@ -87,7 +88,7 @@ async def test_many_backups_and_readers_cost_no_reads(monkeypatch: pytest.Monkey
             asked: list[str] = []
             rows = Database.rows
 
-            async def counted(self: Database, sql: str, *values: object) -> list[Row]:
+            async def counted(self: Database, sql: str, *values: object) -> Sequence[Row]:
                 asked.append(sql)
                 return await rows(self, sql, *values)
 

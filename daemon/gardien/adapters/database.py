@@ -1,11 +1,19 @@
-"""One SQLite file: opened, checked and brought up to date; one writer, and readers who see only what is committed."""
+"""One SQLite file: opened, checked and brought up to date; one writer, and readers who see only what is committed.
+
+What was read is kept until a table it came from is written: this process is the only one that writes.
+"""
 
 import asyncio
 import os
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Self, TypeVar
@@ -24,6 +32,23 @@ Work = Callable[[Connection], Awaitable[T]]
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 RESERVE, RESERVED = ".reserve", 4 << 20  # what its name ends with, and its bytes
 _SIDE_FILES = ("", "-wal", "-shm")
+_WORD, _WRITTEN = re.compile(r"\w+"), re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(\w+)")
+_NO_WRITES = ("SELECT", "BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
+_HELD, _LONGEST = 1024, 1000  # answers that are kept, and rows of one
+_SPARE = 2  # connections that wait for the next look
+
+
+@dataclass(slots=True, eq=False)
+class _Look:
+    """Reads that see one moment; `reader` once the first of them was made."""
+
+    reader: aiosqlite.Connection | None = None
+    changes: int = 0  # that had happened by then
+    life: int = 0
+    over: bool = False
+
+
+_LOOK: ContextVar[_Look | None] = ContextVar("look", default=None)
 
 
 class Database:
@@ -32,13 +57,23 @@ class Database:
     `fresh_after_corruption`: the file was damaged, was set aside under another name, and a new one begun.
     """
 
-    def __init__(self, path: Path, writer: Connection, reader: Connection, fresh: bool) -> None:
+    def __init__(
+        self, path: Path, writer: Connection, reader: Connection, fresh: bool, tables: Mapping[str, frozenset[str]]
+    ) -> None:
         self.path = path
         self.fresh_after_corruption = fresh
-        self.changes = 0  # transactions; readers who saw this many before and after saw the same
+        self._changes = 0
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
+        self._tables = tables  # each with those whose rows go when its own do
+        self._written = dict.fromkeys(tables, 0)  # each table's last change
+        self._touched: set[str] = set()  # by the transaction under way; SQLite's thread tells
+        self._held: OrderedDict[tuple[object, ...], tuple[int, list[Row]]] = OrderedDict()
+        self._of = lru_cache(512)(lambda sql: tuple(each for each in {*_WORD.findall(sql)} if each in tables))
+        self._spare: list[Connection] = []
+        self._opening = asyncio.Lock()
+        self._life = 0  # how often its disk came back
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -57,17 +92,39 @@ class Database:
             try:
                 await _migrate(writer)
                 await asyncio.to_thread(_reserve, path)
-                reader = await _connect(path)
-                await reader.execute("PRAGMA query_only = ON")
+                reader = await _connect(path, read_only=True)
+                database = cls(path, writer, reader, fresh, await _tables(reader))
+                await database._listen()
             except BaseException:
                 await writer.close()
                 raise
-        return cls(path, writer, reader, fresh)
+        return database
+
+    async def _listen(self) -> None:
+        await self._writer.set_trace_callback(self._saw)
+
+    def _saw(self, sql: str) -> None:
+        """SQLite is about to run this on the writer. What is not understood may have written anywhere."""
+        found = _WRITTEN.search(sql)
+        if sql.lstrip().upper().startswith(_NO_WRITES):
+            return
+        if found is None or found[1] not in self._tables:
+            self._touched.update(self._tables)
+        else:
+            self._touched.update((found[1], *self._tables[found[1]]))
 
     async def close(self) -> None:
         async with self._turn:
-            await self._reader.close()
-            await self._writer.close()
+            self._life += 1
+            for each in (*self._spare, self._reader, self._writer):
+                await each.close()
+            self._spare.clear()
+
+    @property
+    def changes(self) -> int:
+        """Transactions; readers who saw this many before and after saw the same."""
+        look = _LOOK.get()
+        return self._changes if look is None or look.over or look.reader is None else look.changes
 
     async def reopen(self) -> None:
         """After its disk was away: what is open belongs to the disk as it was. Raises MemoryFailed, and then nothing
@@ -76,10 +133,13 @@ class Database:
         async with self._turn, _in_words(self.path):
             await asyncio.to_thread(self.path.stat)
             writer = await _connect(self.path)
-            reader = await _connect(self.path)
-            await reader.execute("PRAGMA query_only = ON")
-            old, self._writer, self._reader = (self._reader, self._writer), writer, reader
-            self.changes += 1
+            reader = await _connect(self.path, read_only=True)
+            old = (*self._spare, self._reader, self._writer)
+            self._spare, self._writer, self._reader = [], writer, reader
+            self._life += 1
+            await self._listen()
+            self._touched.update(self._tables)
+            self._changed()
             for each in old:
                 with suppress(sqlite3.Error):
                     await each.close()
@@ -95,6 +155,9 @@ class Database:
             if not await asyncio.to_thread(_give_up_reserve, self.path):
                 raise
             return await surely(self._transaction(work))
+        finally:
+            if (look := _LOOK.get()) is not None and not look.over:
+                await self._leave(look)  # whoever writes sees what they wrote
 
     async def _transaction(self, work: Work[T]) -> T:
         async with self._turn, _in_words(self.path):
@@ -102,12 +165,18 @@ class Database:
             try:
                 result = await work(self._writer)
                 await self._writer.execute("COMMIT")
-                self.changes += 1
             except BaseException:
                 if self._writer.in_transaction:
                     await self._writer.execute("ROLLBACK")
                 raise
+            finally:
+                self._changed()
         return result
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._written |= dict.fromkeys(self._touched, self._changes)
+        self._touched.clear()
 
     async def change(self, sql: str, *values: object) -> int:
         """One statement as one transaction; returns how many rows it touched."""
@@ -117,17 +186,81 @@ class Database:
 
         return await self.write(work)
 
-    async def rows(self, sql: str, *values: object) -> list[Row]:
+    async def rows(self, sql: str, *values: object) -> Sequence[Row]:
+        """What a question is answered; without asking again where none of its tables was written since."""
+        key, written = (sql, *values), max((self._written[each] for each in self._of(sql)), default=0)
+        held = self._held.get(key)
+        if held is not None and held[0] == written:
+            self._held.move_to_end(key)
+            return held[1]
+        look = _LOOK.get()
+        if look is not None and look.over:
+            look = None
         async with _in_words(self.path):
-            return list(await self._reader.execute_fetchall(sql, values))
+            reader = self._reader if look is None else look.reader or await self._enter(look)
+            rows = list(await reader.execute_fetchall(sql, values))
+        # A look that began before the last change is told of its own moment, and nobody else is.
+        if len(rows) <= _LONGEST and (look is None or written <= look.changes):
+            self._held[key] = (written, rows)
+            if len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        return rows
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """All that is read within sees one moment, in at most one transaction; it yields what ends that before."""
+        look = _Look()
+        mark = _LOOK.set(look)
+
+        async def end() -> None:
+            look.over = True
+            await self._leave(look)
+
+        try:
+            yield end
+        finally:
+            _LOOK.reset(mark)
+            await end()
+
+    async def _enter(self, look: _Look) -> Connection:
+        async with self._opening:  # by two tasks of one look
+            if look.reader is None:
+                reader = self._spare.pop() if self._spare else await _connect(self.path, read_only=True)
+                changes, life = self._changes, self._life
+                await reader.execute("BEGIN")
+                look.reader, look.changes, look.life = reader, changes, life
+            return look.reader
+
+    async def _leave(self, look: _Look) -> None:
+        reader, look.reader = look.reader, None
+        if reader is None:
+            return
+        with suppress(sqlite3.Error):
+            await reader.execute("COMMIT")
+            if look.life == self._life and len(self._spare) < _SPARE:
+                self._spare.append(reader)
+                return
+        with suppress(sqlite3.Error):
+            await reader.close()
 
 
-async def _connect(path: Path) -> Connection:
+async def _tables(db: Connection) -> Mapping[str, frozenset[str]]:
+    rows = await db.execute_fetchall("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    made = {row["name"]: row["sql"] for row in rows}
+    return {
+        name: frozenset(other for other, sql in made.items() if re.search(rf"REFERENCES {name}\b", sql))
+        for name in made
+    }
+
+
+async def _connect(path: Path, *, read_only: bool = False) -> Connection:
     db = await aiosqlite.connect(path, isolation_level=None)
     try:
         db.row_factory = sqlite3.Row
         for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             await db.execute(f"PRAGMA {pragma}")
+        if read_only:
+            await db.execute("PRAGMA query_only = ON")
     except BaseException:
         await db.close()
         raise

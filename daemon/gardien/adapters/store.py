@@ -1,7 +1,8 @@
 """gardien's memory: one SQLite file, one writer, and nothing acknowledged that is not on the disk."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -62,7 +63,7 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
-        self._notes: tuple[int, dict[str, str]] | None = None
+        self._notes: tuple[Sequence[Row], dict[str, str]] | None = None
         self._write = database.write
 
     @classmethod
@@ -81,6 +82,9 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
     @property
     def changes(self) -> int:
         return self._database.changes
+
+    def look(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        return self._database.look()
 
     async def close(self) -> None:
         await self._database.close()
@@ -366,11 +370,10 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         await self._change("INSERT OR REPLACE INTO note (key, value) VALUES (?, ?)", key, value)
 
     async def noted(self, key: str) -> str | None:
-        # All are read at once, and again when anything was written: a page asks for hundreds.
-        changes = self._database.changes
-        if self._notes is None or self._notes[0] != changes:
-            rows = await self._rows("SELECT key, value FROM note")
-            self._notes = (changes, {row["key"]: row["value"] for row in rows})
+        # All are read at once: a page asks for hundreds.
+        rows = await self._rows("SELECT key, value FROM note")
+        if self._notes is None or self._notes[0] is not rows:
+            self._notes = (rows, {row["key"]: row["value"] for row in rows})
         return self._notes[1].get(key)
 
     async def unnote(self, key: str) -> None:

@@ -11,7 +11,7 @@ from gardien.model.person import Deed, Means, Person, Power, Role, Token, Visit
 from gardien.words import Words
 
 _KEPT, _MOST = timedelta(days=400), 20_000  # of what was done
-_VISIT = """SELECT session.key, session.data, session.user AS visitor, person.* FROM session
+_VISIT = """SELECT session.key, session.data, session.until, session.user AS visitor, person.* FROM session
 LEFT JOIN person ON person.name = session.user"""
 _LAST_OWNER = """role = 'owner' AND (SELECT count(*) FROM person WHERE role = 'owner') = 1"""
 
@@ -100,9 +100,13 @@ class StoredPeople:
             as_time(until),
         )
 
+    async def renew_session(self, key: str, data: str, until: datetime, now: datetime) -> bool:
+        sql = "UPDATE session SET data = ?, until = ? WHERE key = ? AND until > ?"
+        return bool(await self._change(sql, data, as_time(until), key, as_time(now)))
+
     async def session(self, key: str, now: datetime) -> Visit | None:
-        rows = await self._rows(f"{_VISIT} WHERE key = ? AND until > ?", key, as_time(now))
-        return _visit(rows[0]) if rows else None
+        rows = await self._rows(f"{_VISIT} WHERE key = ?", key)
+        return _visit(rows[0]) if rows and rows[0]["until"] > as_time(now) else None
 
     async def sessions(self, user: str, now: datetime) -> list[Visit]:
         rows = await self._rows(f"{_VISIT} WHERE user = ? AND until > ? ORDER BY until DESC", user, as_time(now))

@@ -61,11 +61,11 @@ class StoreSessions(AbstractStorage):
             response.del_cookie(COOKIE, path="/")
             return
         token = session.identity or secrets.token_urlsafe(32)
-        now = datetime.now(UTC)
-        if session.identity and await self._store.session(hashed(token), now) is None:
-            return  # ended while this request was under way: it stays ended
-        await self._store.save_session(hashed(token), json.dumps(dict(session)), now + IDLE)
-        if not session.identity:
+        now, data = datetime.now(UTC), json.dumps(dict(session))
+        if session.identity:  # one that ended while this request was under way stays ended
+            await self._store.renew_session(hashed(token), data, now + IDLE, now)
+        else:
+            await self._store.save_session(hashed(token), data, now + IDLE)
             response.set_cookie(COOKIE, token, path="/", httponly=True, samesite="Strict", secure=request.secure)
 
 

@@ -64,11 +64,16 @@ def _piece(request: web.Request, event: str, template: str, context: Mapping[str
 async def _home(request: web.Request) -> list[Piece]:
     shown = await pages.look(request)
     context = shown.context()
-    screen = request.app[SCREEN]
-    seen = screen.text("seen.html", shown.language, **context)
+    screen, drawn = request.app[SCREEN], request.app[pages.DRAWN]
+
+    def part(template: str, **more: object) -> str:
+        key = (template, shown.language, shown.may, *more.values())
+        return drawn.part(shown.overview, key, lambda: screen.text(template, shown.language, **context, **more))
+
+    seen = part("seen.html")
     said = str(prose(shown.overview.says, shown.language))
     return [
-        _piece(request, "home", "home_live.html", context),
+        Piece("home", part("home_live.html", still=False), part("home_live.html", still=True)),
         Piece("seen", seen, seen),
         Piece(ALOUD, said, said),
         *_moving(request, shown.overview.jobs, context),

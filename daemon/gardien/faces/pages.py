@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gardien.errors import NotFound
 from gardien.faces import answering, auth, history, present
+from gardien.faces.drawn import Drawings
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.screen import LANGUAGE_COOKIE
 from gardien.model.overview import JobView, Overview, StackView
@@ -22,8 +23,7 @@ SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
 ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup")  # that a stack's own page can begin
 
-DRAWN = web.AppKey("drawn", dict[tuple[str, object, str], tuple[Overview, str]])
-DRAWN_MOST = 16  # home pages held: one for each reader and language
+DRAWN = web.AppKey("drawn", Drawings)
 
 STACK = r"/stacks/{name:[a-z][a-z0-9-]{0,30}}"
 JOB = r"/jobs/{job:\d{1,9}}"
@@ -90,16 +90,15 @@ async def look(request: web.Request) -> Shown:
 
 async def home(request: web.Request) -> web.Response:
     """One sentence for the house, its stacks, disks, jobs and alerts."""
-    shown, drawn = await look(request), request.app[DRAWN]
-    key = (shown.language, request.get("user"), request.path_qs)
-    held = drawn.get(key)
-    if held is not None and held[0] is shown.overview:  # many who look in the same second see the same
-        return web.Response(text=held[1], content_type="text/html")
-    response = request.app[SCREEN].page(request, "home.html", **shown.context(), busy=bool(shown.overview.jobs))
-    if len(drawn) >= DRAWN_MOST:
-        drawn.clear()
-    drawn[key] = (shown.overview, str(response.text))
-    return response
+    shown, screen = await look(request), request.app[SCREEN]
+    about = screen.about(request)
+
+    def draw() -> str:
+        busy = bool(shown.overview.jobs)
+        return screen.text("home.html", shown.language, **{**about, **shown.context()}, busy=busy)
+
+    key = ("home.html", shown.language, *about.values())
+    return request.app[DRAWN].page(shown.overview, key, draw).answer(request)
 
 
 async def stack_page(request: web.Request) -> web.Response:

@@ -151,16 +151,18 @@ class Screen:
         """A template's text in `language`."""
         return self._environments[language].get_template(template).render(context)
 
-    def page(self, request: web.Request, template: str, status: int = 200, /, **context: object) -> web.Response:
-        """A whole page for this reader."""
-        path = request.path_qs if request.method == "GET" else "/"  # where to come back to
-        about = {
-            "path": path,
+    def about(self, request: web.Request) -> dict[str, object]:
+        """What every page knows of its reader: all of a page that does not follow from the house, and the language."""
+        return {
+            "path": request.path_qs if request.method == "GET" else "/",  # where to come back to
             "user": request.get("user"),
             "may": request.get("may", frozenset()),
             "first_run": request.get("first_run", False),
         }
-        text = self.text(template, self.language(request), **{**about, **context})
+
+    def page(self, request: web.Request, template: str, status: int = 200, /, **context: object) -> web.Response:
+        """A whole page for this reader."""
+        text = self.text(template, self.language(request), **{**self.about(request), **context})
         return web.Response(text=text, content_type="text/html", status=status)
 
     def address(self, name: str) -> str:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,6 +41,7 @@ from gardien.faces import (
 )
 from gardien.faces.auth import bearer, over_socket
 from gardien.faces.doorstep import Doorstep, in_the_clear
+from gardien.faces.drawn import Drawings
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.powers import SAFE, veil
 from gardien.faces.screen import Screen
@@ -62,6 +64,7 @@ HEADERS = MappingProxyType(
         "Server": "gardien",
     }
 )
+END_OF_LOOK = "end of look"
 LOOK_EVERY = 5.0  # seconds between two looks whether the door is there
 FORM = "application/x-www-form-urlencoded"
 HTTP_WORDS = MappingProxyType(
@@ -86,6 +89,15 @@ async def through_the_door(request: web.Request, handler: Handler) -> web.Stream
     return await handler(request.clone(scheme="https", remote=visitor or "door"))
 
 
+@lru_cache(64)
+def _host(header: str) -> str:
+    """The name that a `Host` header says; empty where it is none."""
+    try:
+        return bare(URL.build(scheme="http", authority=header).host or "")
+    except ValueError:
+        return ""
+
+
 def host_check(page: Page) -> Middleware:
     """Refuse every name but ours, before anything else is looked at: a foreign name may point to this machine."""
     allowed = page.known_as
@@ -94,11 +106,7 @@ def host_check(page: Page) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if over_socket(request):
             return await handler(request)
-        try:
-            host = URL.build(scheme="http", authority=request.headers.get("Host", "")).host or ""
-        except ValueError:
-            host = ""
-        if bare(host) not in allowed:
+        if _host(request.headers.get("Host", "")) not in allowed:
             return web.Response(status=421, text="not a name of this page: see page.names in gardien.yaml.\n")
         return await handler(request)
 
@@ -152,7 +160,19 @@ def _error(request: web.Request, status: int, error: GardienError) -> web.Respon
     return request.app[SCREEN].page(request, "error.html", status, error=error, trouble=status >= 500)
 
 
+@web.middleware
+async def one_moment(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever is only looked at is read as it is at one moment; what goes on to stream sees the next ones, too."""
+    if request.method not in SAFE:
+        return await handler(request)
+    async with request.app[HOUSE].store.look() as end:
+        request[END_OF_LOOK] = end
+        return await handler(request)
+
+
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
+    if END_OF_LOOK in request:
+        await request[END_OF_LOOK]()
     for name, value in HEADERS.items():
         if name == "Server":
             response.headers[name] = value
@@ -168,6 +188,7 @@ def make_app(house: House) -> web.Application:
             host_check(house.settings.page),
             say_errors,
             own_page_only,
+            one_moment,
             session_middleware(auth.StoreSessions(house.store)),
             auth.gate,
             first_run_pages.mark,
@@ -176,7 +197,7 @@ def make_app(house: House) -> web.Application:
     app[HOUSE] = house
     app[SCREEN] = Screen(house.settings.language, kept=house.settings.folders.state / "templates")
     app.on_response_prepare.append(_headers)
-    app[pages.DRAWN] = {}
+    app[pages.DRAWN] = Drawings()
     live.prepare(app)
     first_run_sheet.prepare(app)
     doors = (

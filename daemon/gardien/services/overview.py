@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 from gardien.model.health import StackHealth
 from gardien.model.overview import JobView, Overview, PlaceView, StackView
 from gardien.model.proof import Trials
+from gardien.model.settings import Target
 from gardien.model.snapshot import Snapshot
 from gardien.model.stack import Stack
 from gardien.model.target import TargetView
@@ -34,8 +36,20 @@ from gardien.words import N_, Words
 SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
 LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
 EPOCH = datetime.fromtimestamp(0, UTC)
-BELIEVED = 2.0  # seconds: so long what was read holds, if nothing was written: files may have changed
+BELIEVED = 2.0  # seconds: so long what was read holds, if nothing was written: files may have changed, times come
+AGED = 5.0  # seconds: so long an age that was told holds
 RECENT = 8  # ended jobs on the home page
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read, and what it depends on besides the files."""
+
+    overview: Overview
+    changes: int
+    targets: Mapping[str, Target]
+    ended: float
+    at: datetime
 
 
 class Overviews:
@@ -65,7 +79,7 @@ class Overviews:
         self._updates = updates
         self._witness = witness
         self._turn = asyncio.Lock()
-        self._read: tuple[object, float, Overview] | None = None
+        self._read: _Read | None = None
         self._told: tuple[object, Overview] | None = None
 
     async def stacks(self) -> tuple[StackView, ...]:
@@ -170,37 +184,55 @@ class Overviews:
 
     async def now(self) -> Overview:
         """All of it. Where nothing was written since it was read last, and that is not long ago, it is not read again:
-        whoever looks within the same second is given the very same one.
+        whoever looks before an age would be told otherwise is given the very same one.
         """
+        if self._holds(self._read):
+            return self._with_what_moves(self._read.overview)
         async with self._turn:
-            loop, now = asyncio.get_running_loop(), self._world.clock()
-            mark = (self._world.store.changes, dict(self._world.settings.targets))
-            read = self._read
-            old = (
-                read is None or loop.time() - read[1] > BELIEVED or abs((now - read[2].now).total_seconds()) > BELIEVED
-            )
-            if read is None or old or read[0] != mark:
-                self._read = read = (mark, loop.time(), await self._all())
-            overview = self._with_what_moves(read[2], now)
-            key = replace(overview, now=now.replace(microsecond=0))
-            if self._told is None or self._told[0] != key:
-                self._told = (key, overview)
-            return self._told[1]
+            if not self._holds(self._read):
+                changes, targets = self._world.store.changes, dict(self._world.settings.targets)
+                overview, former = await self._all(), self._read
+                if former is not None and replace(overview, now=former.overview.now) == former.overview:
+                    overview = former.overview  # the very same: what was drawn of it is drawn
+                at = (asyncio.get_running_loop().time(), self._world.clock())
+                self._read = _Read(overview, changes, targets, *at)
+            return self._with_what_moves(self._read.overview)
 
-    def _with_what_moves(self, read: Overview, now: datetime) -> Overview:
-        """What is not in the store, as it is now."""
-        alerts = read.alerts if self._witness.alert is None else (self._witness.alert, *read.alerts)
+    def _holds(self, read: _Read | None) -> TypeGuard[_Read]:
+        """Whether what was read is still so."""
+        return (
+            read is not None
+            and read.changes >= self._world.store.changes
+            and asyncio.get_running_loop().time() - read.ended <= BELIEVED
+            and abs((self._world.clock() - read.at).total_seconds()) <= BELIEVED
+            and read.targets == self._world.settings.targets
+        )
+
+    def _with_what_moves(self, read: Overview) -> Overview:
+        """With what is not in the store, as it is now."""
+        now, alert = self._world.clock(), self._witness.alert
+        readings, forecasts = tuple(self._readings.latest()), dict(self._readings.forecasts)
+        jobs = tuple(JobView(view.job, self._runner.progress(view.job.id)) for view in read.jobs)
+        moves = (alert, readings, forecasts, jobs)
+        if self._told is not None:
+            former, told = self._told
+            # `read` may be another one that says the same.
+            if abs((now - told.now).total_seconds()) < min(AGED, BELIEVED) and former == (read, *moves):
+                return told
+        alerts = read.alerts if alert is None else (alert, *read.alerts)
         severity, says = sentence(read.stacks, alerts)
-        return replace(
+        told = replace(
             read,
             now=now,
             severity=severity,
             says=says,
             alerts=alerts,
-            jobs=tuple(JobView(view.job, self._runner.progress(view.job.id)) for view in read.jobs),
-            readings=tuple(self._readings.latest()),
-            forecasts=dict(self._readings.forecasts),
+            jobs=jobs,
+            readings=readings,
+            forecasts=forecasts,
         )
+        self._told = ((read, *moves), told)
+        return told
 
     async def _all(self) -> Overview:
         store = self._world.store

@@ -1,6 +1,7 @@
 """What the use cases ask of their neighbours. Every neighbour, real or fake, passes the suite in `tests/contracts/`."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -107,7 +108,11 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Sightings, Protocol):
 
     @property
     def changes(self) -> int:
-        """Another number whenever anything may have been written."""
+        """A higher number whenever anything may have been written; within a look, that of its moment."""
+        ...
+
+    def look(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """All that is read within sees one moment, in at most one transaction; what it yields ends that before."""
         ...
 
     async def drop_snapshots(self, target: str, ids: Sequence[str]) -> None:

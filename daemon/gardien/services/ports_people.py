@@ -45,6 +45,10 @@ class PeopleStore(Protocol):
         """`data` is a JSON object; its `user`, if any, is whose session it is."""
         ...
 
+    async def renew_session(self, key: str, data: str, until: datetime, now: datetime) -> bool:
+        """Change one that has not ended; whether there was one."""
+        ...
+
     async def session(self, key: str, now: datetime) -> Visit | None:
         """With the person as they are now, read in one."""
         ...

@@ -39,6 +39,7 @@ class Readings:
         self._stacks = stacks
         self._asked: dict[str, datetime] = {}
         self._recent: dict[Key, list[Reading]] = {}
+        self._latest: Sequence[Reading] = ()
         self._unwritten: list[Reading] = []
         self._written = datetime.fromtimestamp(0, UTC)
         self._disks: list[Disk] = []
@@ -117,6 +118,7 @@ class Readings:
         # What is not measured any more, as a name that was given up, is no alert for ever.
         for key in [key for key, kept in self._recent.items() if now - kept[-1].at > 4 * DAILY]:
             del self._recent[key]
+        self._latest = tuple(kept[-1] for _, kept in sorted(self._recent.items()))
 
     # -- disks
 
@@ -232,9 +234,9 @@ class Readings:
             *house_watch.without_consequences(owed, home, open_),
         ]
 
-    def latest(self) -> list[Reading]:
+    def latest(self) -> Sequence[Reading]:
         """The newest of each series."""
-        return [kept[-1] for _, kept in sorted(self._recent.items())]
+        return self._latest
 
     async def history(self, what: str, subject: str, days: int) -> list[Point]:
         """What was read in so many days, oldest first; with what waits to be written."""
