@@ -189,13 +189,14 @@ class Database:
     async def rows(self, sql: str, *values: object) -> Sequence[Row]:
         """What a question is answered; without asking again where none of its tables was written since."""
         key, written = (sql, *values), max((self._written[each] for each in self._of(sql)), default=0)
-        held = self._held.get(key)
-        if held is not None and held[0] == written:
-            self._held.move_to_end(key)
-            return held[1]
         look = _LOOK.get()
         if look is not None and look.over:
             look = None
+        of_now = look is None or look.reader is None or written <= look.changes
+        held = self._held.get(key)
+        if held is not None and held[0] == written and of_now:
+            self._held.move_to_end(key)
+            return held[1]
         async with _in_words(self.path):
             reader = self._reader if look is None else look.reader or await self._enter(look)
             rows = list(await reader.execute_fetchall(sql, values))
