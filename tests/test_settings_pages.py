@@ -135,3 +135,25 @@ async def test_one_application_is_saved_and_updated_at_times_of_its_own(person: 
     assert entry.at.astimezone(house.upkeep._agenda.zone).strftime("%A") == "Friday"
     assert "Every Friday at 12:15" in await person.reads("/stacks/demo/settings?saved")
     assert "every day between 01:00 and 02:00" in await person.reads("/stacks/demo/updates")
+
+
+async def test_a_place_in_the_settings_file_is_taken_out_there_and_brought_back(person: Person, quiet: Quiet) -> None:
+    house, former = quiet.house, file(quiet).read_text()
+    await house.targets.init("box")
+    await house.runner.wait(await house.life.add("demo", {}))
+    await house.runner.wait(await house.backups.create("demo"))
+    page = await person.reads("/targets/box")
+    assert "Newest good backup" in page and "it is taken out there" in page and "the only place" in page
+    assert (await person.sends("/targets/box/remove", ("confirm", "bix")))[0] == 400 and former == file(
+        quiet
+    ).read_text()
+    assert (await person.sends("/targets/box/remove", ("confirm", "box")))[0] == 303
+    assert "box" not in house.settings.targets and "box" not in file(quiet).read_text()
+    assert "# Ours." in file(quiet).read_text() and await quiet.files.exists(house.settings.passphrase("box"))
+    page = await person.reads("/settings?removed")
+    assert (
+        "The backups there stay" in page
+        and "There is none yet" in page
+        and "+  box:" in await person.reads("/settings/back")
+    )
+    assert (await person.sends("/settings/back"))[0] == 303 and file(quiet).read_text() == former

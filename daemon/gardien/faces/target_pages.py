@@ -9,6 +9,7 @@ from gardien.errors import BadInput, GardienError, NotFound
 from gardien.faces import settings_asks as asks
 from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
+from gardien.faces.pages import look
 from gardien.faces.settings_pages import stand
 from gardien.model.fault import Fault, Faults
 from gardien.model.preset import LOGIN, Preset
@@ -55,7 +56,12 @@ async def choose_page(request: web.Request) -> web.Response:
     own = [name for name, each in known.items() if each.operator is None]
     hosts = [name for name in known if name not in own]
     return request.app[SCREEN].page(
-        request, "target_choose.html", presets=known, own=own, hosts=hosts, targets=await house.upkeep.views()
+        request,
+        "target_choose.html",
+        presets=known,
+        own=own,
+        hosts=hosts,
+        targets=(await look(request)).overview.targets,
     )
 
 
@@ -139,17 +145,25 @@ async def _place_page(request: web.Request, name: str, wrong: GardienError | Non
     """How it is with a place: how it was tried last, what a person has to do there, and what can be done here."""
     house = request.app[HOUSE]
     target = house.settings.targets[house.targets.known(name)]
-    [view] = [each for each in await house.upkeep.views() if each.name == name]
+    shown = await look(request)
+    [view] = [each for each in shown.overview.targets if each.name == name]
+    places = [(stack.name, place) for stack in shown.overview.stacks for place in stack.places]
     last = house.setup.last_try(name)
     return request.app[SCREEN].page(
         request,
         "target_place.html",
         400 if wrong is not None else 200,
+        **shown.context(),
         target=view,
+        sizes={stack: each.newest_good.bytes for stack, each in places if each.target == name and each.newest_good},
+        keeps=await house.upkeep.keeps(name),
+        listed=await house.setup.listed(name),
+        alone=len(shown.overview.targets) == 1,
+        copies=[each.name for each in shown.overview.targets if each.copy_of == name],
+        key_file=str(house.settings.passphrase(name)),
         access=await house.setup.access(name),
         at=last[0] if last is not None else None,
         tried=last[1] if last is not None else None,
-        now=(await house.overviews.now()).now,
         wrong=wrong,
         ssh=isinstance(target, SftpTarget),
         stand=stand(asks.place(name, target), house.settings),

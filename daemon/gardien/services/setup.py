@@ -169,17 +169,12 @@ class Setup:
     async def remove(self, name: str) -> Path:
         """Take it off the list; the repository at the host stays. Returns where the passphrase lies, which stays, too.
 
-        Raises NotFound; Refused for one that stands in gardien.yaml, or that another is a copy of; Busy.
+        One that stands in gardien.yaml is taken out there; that can be taken back like any change of the settings, so
+        the files that it names stay. Raises NotFound; Refused for one that another is a copy of; Busy; `Faults`.
         """
         async with self._turn:
             world = self._world
             target = world.settings.targets[self._targets.known(name)]
-            if not await self._own(name):
-                raise Refused(
-                    N_("{target} stands in gardien.yaml, and gardien takes off the list only what it set up"),
-                    N_("Take it out there, then restart gardien."),
-                    target=name,
-                )
             if copies := [each for each, place in world.settings.targets.items() if place.copy_of == name]:
                 raise Refused(
                     N_("{copy} is filled from {target}"),
@@ -193,15 +188,19 @@ class Setup:
                     N_("Wait for it, or cancel it: `gardien job list` shows it."),
                     target=name,
                 )
+            own = await self._own(name)
+            if not own:
+                await world.shelf.write(await world.shelf.edited({("targets", name): None}))
             await drop_care(world, name)
             # What we cannot reach any more is nothing to restore from.
             gone = [each.id for each in await world.store.snapshots(target=name, most=ALL)]
             await world.store.drop_snapshots(name, gone)
-            await world.shelf.set_target(name, None)
+            if own:
+                await world.shelf.set_target(name, None)
+                for file in (self._key(name), self._key(name).with_suffix(".key.pub"), self._login_file(name, target)):
+                    await world.files.remove(file)
             del world.settings.targets[name]
             self._last.pop(name, None)
-            for file in (self._key(name), self._key(name).with_suffix(".key.pub"), self._login_file(name, target)):
-                await world.files.remove(file)
             self._feed.changed("target")
             return world.settings.passphrase(name)
 
@@ -299,6 +298,10 @@ class Setup:
 
     def _file(self, name: str) -> Path:
         return self._world.settings.folders.owner / "targets" / f"{name}.yaml"
+
+    async def listed(self, name: str) -> bool:
+        """Whether somebody wrote it into gardien.yaml. Raises NotFound."""
+        return not await self._own(self._targets.known(name))
 
     async def _own(self, name: str) -> bool:
         """Whether gardien set it up: it has a file of its own."""
