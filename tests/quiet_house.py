@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from gardien.errors import GardienError
 from gardien.faces.server import serve
 from gardien.model.edit import Changes, Edit
 from gardien.model.job import Progress
+from gardien.model.plan import Json
 from gardien.model.settings import Target
 from gardien.model.snapshot import Checked, Saved
 from gardien.model.stack import Recipe
@@ -119,6 +120,9 @@ class Shelf(FakeShelf):
     async def set_target(self, name: str, target: Target | None) -> None:
         await super().set_target(name, target)
         await self.real.set_target(name, target)
+
+    async def merge_settings(self, fields: Mapping[str, Json]) -> None:
+        await self.real.merge_settings(fields)
 
     async def recipe(self, name: str, folder: Path | None = None) -> Recipe:
         return await self.real.recipe(name) if folder is None else await super().recipe(name, folder)
