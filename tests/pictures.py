@@ -99,6 +99,7 @@ def measure(world: World) -> None:
     world.points["disk-free", "/srv/gardien"] = [Point(at, value, value, value) for at, value in free]
     leads = Words.of(N_("it leads to {addresses}"), addresses="192.0.2.17")
     world.readings = [
+        Reading("disk-free", "/srv/gardien", 412 * GB, world.now),
         Reading("temperature", "cpu", 61.4, world.now),
         Reading("memory-free", "", 0.52, world.now),
         Reading("load", "", 0.31, world.now),
@@ -288,12 +289,12 @@ def worry(world: World) -> None:
 
 async def remember(world: World) -> None:
     """What is over: a morning on which it did not run, a letter that told of it, one that waits for the server."""
-    says = Words.of(N_("{stack} does not run"), stack="Nextcloud")
+    says = Words.of(N_("{stack} does not answer"), stack="Nextcloud")
     for days, minutes in ((3, 14), (19, 192)):
         begun = world.now - timedelta(days=days, hours=3)
         await world.store.open_alert("stack:nextcloud", "trouble", says, Words(""), begun)
         await world.store.close_alert("stack:nextcloud", begun + timedelta(minutes=minutes))
-    subjects = {3: "gardien: Nextcloud does not run", 0: "gardien: the practice in this week"}
+    subjects = {3: "gardien: Nextcloud does not answer", 0: "gardien: the practice in this week"}
     drafts = [
         Draft(f"<{days}@gardien>", Letter(subject, "", ""), world.now - timedelta(days=days, hours=3))
         for days, subject in subjects.items()

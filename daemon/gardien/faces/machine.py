@@ -49,16 +49,28 @@ DISKS = ("smart-passed", "smart-wear", "smart-bad-sectors")
 OUTSIDE = ("certificate", "name-leads-here", "mail-answers")
 SPANS: Mapping[int, str] = MappingProxyType({2: N_("Two days"), 30: N_("A month"), 400: N_("A year")})
 WIDTH, HEIGHT, STEPS = 300, 56, 100  # of a line, in its own units; so many points at most
+ROWS = 10  # of the table beside it, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was read within a tenth of the time that is shown, in words."""
+
+    begin: datetime
+    least: str
+    mean: str
+    most: str
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A line as SVG paths, its end at the right; and the least and the most, in words."""
+    """A line as SVG paths, its end at the right; the least and the most, in words; and the same as a table."""
 
     line: str
     band: str
     least: str
     most: str
+    rows: tuple[Row, ...]
 
 
 def value(what: str, number: float | None, language: str) -> str:
@@ -110,7 +122,26 @@ def trend(what: str, points: Sequence[Point], days: int, now: datetime, language
         bands[-1][1].insert(0, place(step, min(each.least for each in group)))
         before = step
     band = "".join("M" + "L".join([*upper, *lower]) + "Z" for upper, lower in bands)
-    return Trend("".join(line), band, value(what, least, language), value(what, most, language))
+    rows = _table(what, groups, began, wide, language)
+    return Trend("".join(line), band, value(what, least, language), value(what, most, language), rows)
+
+
+def _table(
+    what: str, groups: Mapping[int, Sequence[Point]], began: datetime, wide: timedelta, language: str
+) -> tuple[Row, ...]:
+    """Newest first; times of which nothing is known are left out."""
+    rows = []
+    for row in reversed(range(ROWS)):
+        steps = range(row * STEPS // ROWS, (row + 1) * STEPS // ROWS)
+        points = [each for step in steps for each in groups.get(step, ())]
+        if points:
+            figures = (
+                min(each.least for each in points),
+                sum(each.mean for each in points) / len(points),
+                max(each.most for each in points),
+            )
+            rows.append(Row(began + steps[0] * wide, *(value(what, each, language) for each in figures)))
+    return tuple(rows)
 
 
 async def page(request: web.Request) -> web.Response:
