@@ -35,6 +35,8 @@ class FakePeople:
             return False
         self._people[name] = replace(self._people[name], role=role, may=may)
         await self.end_sessions(name)
+        if role != "owner":
+            self._tokens = {key: each for key, each in self._tokens.items() if each.user != name}
         return True
 
     async def drop_person(self, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Several people at one house: what each may do, second factors, where they are signed in, programs, who did what."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from gardien.faces.powers import SAFE
 from gardien.faces.server import make_app, serve
 from gardien.model.settings import Page
 from gardien.services import people as people_module
+from gardien.words import Words
 from tests.faces_world import World, make_world
 from tests.live_routes import walk
 from tests.signed_in import PASSWORD, Client, code, come_in, helper, post, stand_still
@@ -410,3 +412,70 @@ async def test_one_subscribers_many_addresses_are_one(world: World) -> None:
     with pytest.raises(Busy):
         await people.enter_by_password("owner", "guess", "2001:db8:1:1:ffff::1")
     assert await people.enter_by_password("owner", "guess", "2001:db8:1:2::1") is None
+
+
+# -- who guesses, and who would rather not be written down
+
+
+async def test_threat_6_guesses_that_come_at_once_wait_too(client: Client, world: World) -> None:
+    people = world.house.people
+    await people.set_password("owner", PASSWORD)
+    guesses = [post(client, "/login", user="owner", password=f"guess {number}") for number in range(40)]
+    answers = [each.status for each in await asyncio.gather(*guesses)]
+    assert set(answers) == {401, 429} and answers.count(401) < 10
+    secret = people.factor.offer("owner", "house").secret
+    stand_still(world)
+    await people.factor.enrol("owner", secret, code(secret))
+    wrong = [
+        f"{number:06}" for number in range(60) if f"{number:06}" not in {code(secret, each) for each in (-1, 0, 1)}
+    ]
+    tried = await asyncio.gather(*(people.factor.enter("owner", each) for each in wrong), return_exceptions=True)
+    assert 5 <= tried.count(False) < 10
+    assert all(isinstance(each, Busy) for each in tried if each is not False)
+
+
+async def test_threat_6_wrong_passwords_are_written_down_and_no_word_of_them(client: Client, world: World) -> None:
+    await world.house.people.set_password("owner", PASSWORD)
+    await post(client, "/login", user="owner", password="a wrong secret")
+    await post(client, "/login", user="My Secret In The Wrong Field", password="x")
+    await come_in(client, world)
+    page = await (await client.get("/log")).text()
+    assert "Wrong password, from 127.0.0.1" in page
+    deeds = await world.house.people.deeds()
+    assert [each.who for each in deeds if each.refused] == ["?", "owner"]
+    assert "secret" not in page.lower()
+
+
+async def test_who_is_refused_again_and_again_does_not_push_out_what_they_did(client: Client, world: World) -> None:
+    people = world.house.people
+    await helper(client, world)
+    for _ in range(30):
+        assert (await post(client, "/stacks/nextcloud/backup")).status == 403
+    assert len([each for each in await people.deeds() if each.refused]) == 20
+    await people.note("anna", "page", Words.of("signed in"))
+    assert (await people.deeds())[0].what.text == "signed in"
+    await people.note("dominique", "page", Words.of("not allowed: {what}", what="x"), refused=True)
+    assert (await people.deeds())[0].who == "dominique"
+
+
+async def test_out_everywhere_else(client: Client, world: World) -> None:
+    others = [await come_in(client, world) for _ in range(2)]
+    mine = await come_in(client, world)
+    assert 'id="end-others"' in await (await client.get("/account")).text()
+    assert (await post(client, "/account/visits/end")).headers["Location"] == "/account"
+    page = await (await client.get("/account")).text()
+    assert page.count("this one") == 1 and 'id="end-others"' not in page
+    client.session.cookie_jar.clear()
+    for cookie, status in ((mine, 200), *((each, 303) for each in others)):
+        async with client.get("/", headers={"Cookie": f"gardien={cookie}"}, allow_redirects=False) as response:
+            assert response.status == status
+
+
+async def test_threat_1_the_tokens_of_one_who_is_no_owner_any_more_let_in_nobody(world: World) -> None:
+    people = world.house.people
+    await people.add("anna", "owner")
+    text = await people.add_token("program", ["act"], "anna")
+    await people.change("anna", "owner")
+    assert await people.token(text) is not None
+    await people.change("anna", "helper")
+    assert await people.token(text) is None

@@ -41,7 +41,7 @@ FOR_HELPERS = {  # written down here once more, so that no change of the table g
         "/api/v1/openapi.json",
     },
     "POST": {"/logout", "/account", "/account/factor", "/account/factor/enrol", "/account/factor/remove"}
-    | {"/account/visits/{visit}/end"},
+    | {"/account/visits/{visit}/end", "/account/visits/end"},
 }
 PUBLIC = {"/login", "/login/code", "/login/{token}", "/language", "/static/{name}", "/healthz"}
 EVIL = "<script>window.broken=1</script><img src=x onerror='window.broken=1'>\"'><svg onload=window.broken=1>{{7*7}}"

@@ -34,6 +34,8 @@ class StoredPeople:
             changed = (await db.execute(sql, (role, as_json(sorted(may)), name))).rowcount
             if changed:
                 await db.execute("DELETE FROM session WHERE user = ?", (name,))
+            if changed and role != "owner":  # who makes tokens is an owner
+                await db.execute("DELETE FROM token WHERE user = ?", (name,))
             return bool(changed)
 
         return await self._write(work)

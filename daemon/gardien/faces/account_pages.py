@@ -161,6 +161,14 @@ async def end_visit(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther("/account")
 
 
+async def end_others(request: web.Request) -> web.Response:
+    """Sign out everywhere else."""
+    cookie = request.cookies.get(COOKIE)
+    mine = None if over_socket(request) or cookie is None else hashed_cookie(cookie)
+    await request.app[HOUSE].people.end_others(person(request), mine)
+    raise web.HTTPSeeOther("/account")
+
+
 def routes() -> list[web.RouteDef]:
     """What everybody finds who is signed in."""
     return [
@@ -169,5 +177,6 @@ def routes() -> list[web.RouteDef]:
         web.post("/account/factor", offer_factor),
         web.post("/account/factor/enrol", enrol),
         web.post("/account/factor/remove", remove_factor),
+        web.post("/account/visits/end", end_others),
         web.post("/account/visits/{visit:[0-9a-f]{16}}/end", end_visit),
     ]

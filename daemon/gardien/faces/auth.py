@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 from aiohttp_session import AbstractStorage, Session, get_session, new_session
 
 from gardien.errors import Busy, NotAllowed
-from gardien.faces.deeds import recorded, refused, signed_in
+from gardien.faces.deeds import guessed, recorded, refused, signed_in
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.powers import needed, veiled
 from gardien.model.person import CONSOLE, EVERYTHING, GRANTS, OWNER, POWER, Means, Person, Power
@@ -230,6 +230,7 @@ async def login(request: web.Request) -> web.Response:
     except Busy as busy:
         return await _login_page(request, onward, wait=seconds(busy))
     if user is None:
+        await guessed(request, name)
         return await _login_page(request, onward, wrong=True)
     if await people.factor.asked(user):
         session = await new_session(request)

@@ -94,6 +94,7 @@ DEEDS: Mapping[str, str] = MappingProxyType(
         "/account/factor/enrol": N_("second factor set up"),
         "/account/factor/remove": N_("second factor taken away"),
         "/account/visits/{visit}/end": N_("signed out elsewhere"),
+        "/account/visits/end": N_("signed out everywhere else"),
         "/users": N_("person invited"),
         "/people": N_("person invited"),
         "/users/role": N_("role of a person changed"),
@@ -111,6 +112,7 @@ DEEDS: Mapping[str, str] = MappingProxyType(
 SHOWS = frozenset({"/kit", "/stacks/{name}/first-login", "/people", "/people/{user}/invite", "/tokens"})
 """Pages that answer with what was asked for, where others lead on to somewhere."""
 ABOUT = ("user", "name", "stack", "target", "job", "alert", "snapshot")
+NOBODY = "?"
 PLAIN = re.compile(r"[\w][\w .@:-]{0,59}")
 
 REFUSED = N_("not allowed: {what}")
@@ -149,6 +151,13 @@ async def refused(request: web.Request) -> None:
 async def signed_in(request: web.Request, user: str, by: str) -> None:
     """Write down that somebody came in."""
     await _write(request, user, "page", Words.of(ENTERED[by]), None, refused=False)
+
+
+async def guessed(request: web.Request, user: str) -> None:
+    """Write down that a password was wrong. What nobody here is called may be a password in the wrong field."""
+    known = {each.person.name for each in await request.app[HOUSE].people.all()}
+    what = Words.of(N_("wrong password, from {address}"), address=request.remote or "?")
+    await _write(request, user if user in known else NOBODY, "page", what, None, refused=True)
 
 
 def _pattern(request: web.Request) -> str:

@@ -62,6 +62,7 @@ SELF = (
     "/account/factor/enrol",
     "/account/factor/remove",
     "/account/visits/{visit}/end",
+    "/account/visits/end",
 )
 PEOPLE = ("/people", "/tokens", "/log", f"{ROOT}/users", f"{ROOT}/tokens", f"{ROOT}/log")  # and all beneath
 ACTS: MappingProxyType[str, Power] = MappingProxyType(

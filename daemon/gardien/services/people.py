@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +25,10 @@ SHORTEST = 10  # characters of a password
 NAME = re.compile(r"[a-z][a-z0-9.-]{0,30}")
 TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 TOKEN = "gardien_"  # noqa: S105  (what every token begins with, so that it is known when it lies about)
+REFUSALS, WITHIN = 20, timedelta(hours=1)  # of one kind by one person: more of them are not written down
 USED_EVERY = timedelta(minutes=10)  # how often a token's last use is written down, to spare the disk
+
+MOST_KINDS = 1000  # of refusals that are counted
 
 # 93 ms on a small machine; argon2-cffi's defaults take 81 MiB of memory.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
@@ -48,6 +52,7 @@ class People:
         self._patience = Patience()
         self._nobody = _HASHER.hash(secrets.token_urlsafe())
         self._hashing = asyncio.Semaphore(2)  # 19 MiB and a core each
+        self._refusals: OrderedDict[tuple[str, str, str], list[datetime]] = OrderedDict()
         self.factor = SecondFactor(store, clock, self._patience)
 
     # -- who there is
@@ -133,11 +138,11 @@ class People:
 
         The second factor, if there is one, is still to be asked for.
         """
-        self._patience.ask(address)
         hashed = await self._store.password(user) or self._nobody
         async with self._hashing:
+            self._patience.ask(address)  # not before: a thousand guesses at once would all be let through
             good = await asyncio.to_thread(_verified, hashed, password)
-        (self._patience.right if good else self._patience.wrong)(address)
+            (self._patience.right if good else self._patience.wrong)(address)
         return user if good else None
 
     async def set_password(self, user: str, password: str) -> None:
@@ -160,6 +165,12 @@ class People:
     async def visits(self, user: str) -> list[Visit]:
         """Where this person is signed in."""
         return await self._store.sessions(user, self._clock())
+
+    async def end_others(self, user: str, mine: str | None) -> None:
+        """Sign them out everywhere but at `mine`, the key of a visit."""
+        for each in await self.visits(user):
+            if each.key != mine:
+                await self._store.end_session(each.key)
 
     async def end_visit(self, user: str, key: str) -> None:
         """Sign them out there; `key` may be its beginning. Raises NotFound."""
@@ -209,8 +220,21 @@ class People:
     # -- who did what
 
     async def note(self, who: str, means: Means, what: Words, job: int | None = None, *, refused: bool = False) -> None:
-        """Write down that it was done, or that it was asked for and refused."""
-        await self._store.add_deed(self._clock(), who, means, what, job, refused)
+        """Write down that it was done, or that it was asked for and refused.
+
+        Of refusals of one kind so many an hour: whoever makes more must not push out what else was written down.
+        """
+        if not refused or self._says_something(who, means, what):
+            await self._store.add_deed(self._clock(), who, means, what, job, refused)
+
+    def _says_something(self, who: str, means: Means, what: Words) -> bool:
+        now, kind = self._clock(), (who, means, what.text)
+        late = [each for each in self._refusals.pop(kind, ()) if timedelta() <= now - each < WITHIN]
+        new = len(late) < REFUSALS
+        self._refusals[kind] = [*late, now] if new else late
+        while len(self._refusals) > MOST_KINDS:
+            self._refusals.popitem(last=False)
+        return new
 
     async def deeds(self, most: int = 100, before: int | None = None) -> list[Deed]:
         """Newest first."""

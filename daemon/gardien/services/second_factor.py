@@ -1,5 +1,6 @@
 """The second factor: a code of six digits from an app (TOTP, RFC 6238), or one of ten spare codes."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -32,6 +33,7 @@ class SecondFactor:
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._turn = asyncio.Lock()
 
     def offer(self, user: str, house: str, secret: str | None = None) -> Enrolment:
         """A fresh secret, or `secret` once more."""
@@ -63,18 +65,22 @@ class SecondFactor:
 
     async def enter(self, user: str, code: str) -> bool:
         """Whether `code` is right, and was never used. Raises Busy after too many wrong ones."""
-        key = f"second factor of {user}"
-        self._patience.ask(key)
-        person, code = await self._store.person(user), "".join(code.split()).lower()
-        good = False
+        key, code = f"second factor of {user}", "".join(code.split()).lower()
+        async with self._turn:  # one after the other: a thousand codes at once would all be let through
+            self._patience.ask(key)
+            good = await self._good(user, code)
+            (self._patience.right if good else self._patience.wrong)(key)
+        return good
+
+    async def _good(self, user: str, code: str) -> bool:
+        person = await self._store.person(user)
         if person is not None and person.secret is not None:
             step = _step(person.secret, code, self._clock())
             if step is not None:
-                good = await self._store.use_step(user, step)
-            elif len(code) > 6:
-                good = await self._store.use_spare_code(user, _digest(_written(code)))
-        (self._patience.right if good else self._patience.wrong)(key)
-        return good
+                return await self._store.use_step(user, step)
+            if len(code) > 6:
+                return await self._store.use_spare_code(user, _digest(_written(code)))
+        return False
 
     async def remove(self, user: str) -> None:
         """Ask for it no more."""
