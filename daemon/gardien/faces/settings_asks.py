@@ -164,9 +164,7 @@ LETTERS = Section(
 SECOND_WAY = Section(
     "second-way",
     N_("Another way than letters"),
-    N_(
-        "Mail can fail just when it is needed. On a second way gardien still reaches somebody. No names, no file names."
-    ),
+    N_("Mail can fail just when it is needed. On a second way gardien still reaches you."),
     (
         _ask("second_way.kind", "choice", N_("Which way"), choices=SECOND),
         _ask(
@@ -203,6 +201,7 @@ WATCHER = Section(
             N_("the service shows it, such as https://hc.example/ping/5f3c; empty: nobody outside watches"),
         ),
     ),
+    empty=N_("There is none: if this machine falls silent, you have to notice it yourselves."),
 )
 WARNINGS = Section(
     "warnings",
@@ -248,7 +247,15 @@ LANGUAGES = Section(
     "language",
     N_("Language"),
     N_("Of the letters, and of the page for those who did not choose one."),
-    (_ask("language", "choice", N_("Language"), choices=LANGUAGE),),
+    (
+        _ask(
+            "language",
+            "choice",
+            N_("Language"),
+            N_("whoever wants another one for the page chooses it at its top; their browser remembers it"),
+            choices=LANGUAGE,
+        ),
+    ),
 )
 
 
@@ -336,7 +343,10 @@ def place(name: str, target: Target) -> Section:
                 (*at, "upload_limit"),
                 "hours",
                 N_("How fast gardien may send"),
-                N_("at all other hours as fast as the line allows; leave the speed empty to take a line out"),
+                N_(
+                    "500 KiB/s are about 4 Mbit/s; at all other hours as fast as the line allows; leave the speed "
+                    "empty to take a line out"
+                ),
             ),
             asked((*at, "gentle"), "yes", N_("Use one core only: slower, but the machine stays free for people")),
         ),
@@ -364,7 +374,7 @@ def of_stack(name: str) -> Section:
                 ("stacks", name, "window"),
                 "window",
                 Words.of(N_("When new versions of it may be taken without asking")),
-                N_("only where that is allowed at all: on the page of its updates"),
+                N_("whether that is allowed at all is chosen on the page of its updates"),
                 choices={"": house},
             ),
         ),

@@ -8,7 +8,7 @@ from gardien.faces.settings_asks import DAYS, HOW, Ask, Section
 from gardien.model.edit import Changes
 from gardien.model.fault import Fault
 from gardien.model.plan import Json
-from gardien.model.settings import Settings
+from gardien.model.settings import Keep, Settings
 from gardien.words import N_, Value, Words
 
 Form = Mapping[str, str]
@@ -51,8 +51,9 @@ _BEGINNING: Mapping[str, Json] = {
 
 
 def is_on(section: Section, settings: Settings) -> bool:
-    """Whether its block is there."""
-    return not section.block or getattr(settings, section.block) is not None
+    """Whether there is what it is about."""
+    key = section.block or (section.asks[0].path[0] if section.empty else "")
+    return not key or getattr(settings, key) is not None
 
 
 def _in(told: Json, path: tuple[str, ...]) -> Json:
@@ -254,6 +255,21 @@ def said_times(value: Json) -> Words:
         "never": Words.of(N_("never")),
     }
     return known.get(text) or _plain(value)
+
+
+def said_keep(keep: Keep) -> Words:
+    """How long backups stay, in one sentence."""
+    said = Words.of(N_("and in any case the newest {count} good ones"), count=keep.verified)
+    for text, number in (
+        (N_("one a year for {count} years, {then}"), keep.yearly),
+        (N_("one a month for {count} months, {then}"), keep.monthly),
+        (N_("one a week for {count} weeks, {then}"), keep.weekly),
+        (N_("one a day for {count} days, {then}"), keep.daily),
+        (N_("one an hour for {count} hours, {then}"), keep.hourly),
+        (N_("all of the last {count} days, {then}"), keep.within_days),
+    ):
+        said = Words.of(text, count=number, then=said) if number else said
+    return said
 
 
 def said_hours(value: Json) -> Words:

@@ -17,7 +17,7 @@ from gardien.model.edit import Edit
 from gardien.model.fault import Fault, Faults
 from gardien.model.settings import Settings
 from gardien.services.upkeep import Proposal
-from gardien.words import Words
+from gardien.words import N_, Words
 
 GO, BACK = "go", "back"  # the buttons below what was shown
 SECTION = r"/settings/{section:letters|second-way|watcher|warnings|schedules|updates|language}"
@@ -71,7 +71,12 @@ def stand(section: Section, settings: Settings) -> Stand:
     """A section as it is."""
     holds = forms.values(section, settings)
     rows = []
+    if section.place is not None:
+        said = forms.said_keep(settings.targets[section.place].keep)
+        rows.append(forms.Change(Words.of(N_("What stays")), said, said))
     for ask in section.asks:
+        if "keep" in ask.path:
+            continue
         said = forms.said(ask, holds[ask.name])
         rows.append(forms.Change(ask.says, said, said))
     return Stand(section, rows, forms.is_on(section, settings))
