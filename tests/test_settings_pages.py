@@ -53,7 +53,7 @@ async def test_how_a_place_is_used_is_shown_then_changed_and_taken_back(person: 
         one = Snapshot(f"{day:064x}", "nextcloud", "box", taken, 9, 9, 9, 2.0, good=True)
         await house.upkeep._world.store.add_snapshot(one)
     page = await person.reads("/targets/box")
-    assert "Then one a day, for how many days" in page and "As fast as it goes" in page
+    assert "All of the last 3 days, one a day for 14 days" in page and "As fast as it goes" in page
     path, keep = "/targets/box/settings", "targets.box.keep"
     assert f'name="{keep}.daily" value="14"' in await person.reads(path)
     for name, wrong, said in (
