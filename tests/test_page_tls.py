@@ -14,7 +14,8 @@ from gardien.adapters.own_certificates import OwnCertificates
 from gardien.errors import BadInput
 from gardien.faces.server import serve
 from gardien.model.settings import Page, Settings
-from gardien.services.page_tls import PageTls
+from gardien.rules import verdict
+from gardien.services.page_tls import PageTls, renewed
 from tests.faces_world import make_world
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -53,16 +54,26 @@ async def test_the_certificate_stays_until_it_is_time_or_the_names_change(tmp_pa
     made = await first.certificate()
     assert made is not None and "PRIVATE" not in made
     assert (tmp_path / "page.pem").stat().st_mode & 0o777 == 0o600
+    assert renewed((tmp_path / "page.pem").read_text()) is None, "nobody knows another one"
     for days, same in ((366, True), (368, False)):
         later = tls(tmp_path, NOW + timedelta(days=days), page)
         await later.context()
         assert (await later.certificate() == made) is same, days
+        assert renewed((tmp_path / "page.pem").read_text()) == (None if same else NOW + timedelta(days=days))
     made = await later.certificate()
     other = tls(tmp_path, NOW + timedelta(days=368), page.model_copy(update={"names": ("box.lan", "other.lan")}))
     await other.context()
     assert await other.certificate() != made
     (tmp_path / "page.pem").write_text("# torn")
     assert await other.context() is not None
+
+
+def test_a_new_fingerprint_is_said_for_two_weeks() -> None:
+    assert verdict.of_page_certificate(None, NOW) == []
+    for days, said in ((0, 1), (13, 1), (15, 0), (-1, 0)):
+        assert len(verdict.of_page_certificate(NOW, NOW + timedelta(days=days))) == said
+    [owed] = verdict.of_page_certificate(NOW, NOW)
+    assert "`gardien certificate --page`" in str(owed.remedy) and owed.severity == "notice"
 
 
 async def test_without_openssl_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

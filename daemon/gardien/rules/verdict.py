@@ -276,6 +276,27 @@ def of_new_beginning(began: datetime | None, now: datetime) -> list[Owed]:
     ]
 
 
+def of_page_certificate(renewed: datetime | None, now: datetime) -> list[Owed]:
+    """`renewed`: when the page's own certificate took the place of one that browsers knew."""
+    if renewed is None or not timedelta() <= now - renewed <= SAID_FOR:
+        return []
+    return [
+        Owed(
+            "page-certificate",
+            "notice",
+            Words.of(
+                N_("this page shows a new certificate, because the old one was about to end or the names changed")
+            ),
+            Words.of(
+                N_(
+                    "Each browser warns once more. Go on if it shows the fingerprint that `gardien certificate --page` "
+                    "tells at the machine itself; if it shows another, somebody is between you and this page."
+                )
+            ),
+        )
+    ]
+
+
 def of_letters(waiting: Sequence[Letter], now: datetime) -> list[Owed]:
     """Nobody can be written to: then the page alone says so."""
     late = {each.way: each.error for each in waiting if each.error is not None and now - each.written > UNSENT_FOR}

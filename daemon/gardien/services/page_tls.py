@@ -6,6 +6,7 @@ import logging
 import ssl
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gardien.errors import BadInput, CommandFailed, GardienError
 from gardien.model.settings import Settings
@@ -25,7 +26,7 @@ class PageTls:
 
     def __init__(self, settings: Settings, files: Files, clock: Clock, certificates: Certificates) -> None:
         self._page = settings.page
-        self._file: Path = settings.folders.state / "page.pem"
+        self._file = file_of(settings)
         self._files = files
         self._clock = clock
         self._certificates = certificates
@@ -65,8 +66,8 @@ class PageTls:
 
     async def _owed(self) -> bool:
         """Make a new one if there is none that will do. Whether it did."""
-        now, names = self._clock(), sorted(self._page.known_as)
-        if _good(await self._files.read(self._file), names, now):
+        now, names, former = self._clock(), sorted(self._page.known_as), await self._files.read(self._file)
+        if _good(former, names, now):
             return False
         try:
             made = await self._certificates.make(names, DAYS)
@@ -77,13 +78,32 @@ class PageTls:
                 detail=str(error),
             ) from error
         told = {"names": names, "until": (now + timedelta(days=DAYS)).isoformat()}
+        if former is not None:  # which browsers were told to trust
+            told["renewed"] = now.isoformat()
         await self._files.write(self._file, f"# {json.dumps(told)}\n{made}")
         return True
 
 
+def file_of(settings: Settings) -> Path:
+    """Where the page's certificate lies, with its key."""
+    return settings.folders.state / "page.pem"
+
+
+def renewed(text: str | None) -> datetime | None:
+    """When the certificate in the file took the place of another; None if it is the first."""
+    try:
+        return datetime.fromisoformat(_told(text)["renewed"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _good(text: str | None, names: list[str], now: datetime) -> bool:
     try:
-        told = json.loads((text or "").partition("\n")[0].removeprefix("# "))
+        told = _told(text)
         return bool(told["names"] == names and datetime.fromisoformat(told["until"]) - now > RENEWED)
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _told(text: str | None) -> Any:
+    return json.loads((text or "").partition("\n")[0].removeprefix("# "))

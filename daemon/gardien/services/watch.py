@@ -16,7 +16,7 @@ from gardien.model.rescue import Event
 from gardien.model.stack import Stack
 from gardien.rules import release_alerts, stack_alerts, verdict
 from gardien.rules.health import Seen, answered, health_of, prolonged
-from gardien.services import recipes
+from gardien.services import page_tls, recipes
 from gardien.services.clock import HouseClock
 from gardien.services.door import Doorkeeper
 from gardien.services.feed import Feed
@@ -305,6 +305,7 @@ class Watch:
         house = [
             *verdict.of_memory_limits(self._limits_memory),
             *verdict.of_clock(clock_wrong),
+            *verdict.of_page_certificate(await self._new_certificate(), now),
             *verdict.of_new_beginning(datetime.fromisoformat(begun) if begun else None, now),
             *self._door.owed,
             *verdict.of_letters(await store.letters(waiting=True), now),
@@ -334,6 +335,12 @@ class Watch:
         for key in before.keys() - {each.key for each in owed}:
             await store.close_alert(key, now)
             self._feed.changed("alert")
+
+    async def _new_certificate(self) -> datetime | None:
+        settings = self._world.settings
+        if not settings.page.beyond_loopback:
+            return None
+        return page_tls.renewed(await self._world.files.read(page_tls.file_of(settings)))
 
     async def _own_move(self) -> Move | None:
         """The last update of gardien itself, as the process that made it wrote it down."""
