@@ -1,5 +1,6 @@
 """A practice that was saved, tried, updated, and has its sheet: for pictures and browsers' tests."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -8,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 from playwright.async_api import BrowserContext, Page
 
+from gardien.faces.server import make_app
+from gardien.faces.settings_pages import SECTION
 from gardien.model.plan import Json
 from gardien.model.snapshot import Snapshot
 from tests.contracts.test_house_in_memory import Nextcloud
 from tests.fakes import Leaf
+from tests.live_routes import pages
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 
 PASSWORD, COLLEAGUE = "correct horse battery staple", "dominique"
@@ -35,6 +39,32 @@ class Practice:
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.quiet.house.settings.page.port}"
+
+    def every(self) -> dict[str, str]:
+        """The path of every page there is, by name: of the live route table, so that none is forgotten. A hole that has
+        nothing to fill it is an error.
+        """
+        _, _, snapshot, folder = self.pages["folder"].split("/")
+        fill = {
+            "name": "nextcloud",
+            "job": "1",
+            "target": "box",
+            "snapshot": snapshot,
+            "entry": folder,
+            "month": self.pages["month"][-7:],
+            "token": "abc",
+            "user": COLLEAGUE,
+            "preset": "ovhcloud",
+            "section": "schedules",
+        }
+        found = {}
+        for pattern in pages(make_app(self.quiet.house)):
+            full = pattern.replace("/add/{name}", "/add/demo")
+            name = re.sub(r"[^a-z]+", "-", pattern).strip("-") or "home"
+            found[name] = re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], full)
+        sections = re.findall(r"[a-z-]+", SECTION.partition(":")[2])
+        found |= {f"settings-{each}": f"/settings/{each}" for each in sections}
+        return found | {name: path for name, path in self.pages.items() if path not in found.values()}
 
     async def come_in(self, context: BrowserContext) -> Page:
         """Signed in, as by a one-time link."""

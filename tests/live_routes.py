@@ -22,6 +22,10 @@ FILL = {
 }
 
 
+# What a browser gets and no person reads.
+FOR_PROGRAMS = re.compile(r"/api/|/live$|/metrics$|/healthz$|/static/|/certificate/root\.crt$|/download$")
+
+
 class Route(NamedTuple):
     """A request that one route answers; `pattern` is how the route is written."""
 
@@ -38,3 +42,9 @@ def walk(app: web.Application) -> Iterator[Route]:
             pattern = route.resource.canonical
             fill = {**FILL, "name": "gardien.css"} if pattern.startswith("/static") else FILL
             yield Route(route.method, re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern), pattern)  # noqa: B023
+
+
+def pages(app: web.Application) -> Iterator[str]:
+    """The pattern of every page that people read."""
+    patterns = {route.resource.canonical for route in app.router.routes() if route.method == "GET" and route.resource}
+    yield from sorted(pattern for pattern in patterns if not FOR_PROGRAMS.search(pattern))

@@ -455,12 +455,12 @@ async def everything(browser: Browser, folder: Path, moods: Sequence[str]) -> No
 
 
 async def coming_back(browser: Browser, folder: Path) -> None:
-    """The pages of what lies in a backup, of trial restores, and of the sheet."""
+    """Every page there is, and the sheet."""
     async with practice() as made:
         for language, scheme, width in product(("en", "fr"), ("light", "dark"), (320, 1280)):
             context = await dressed(browser, language, scheme, width)
             page = await made.come_in(context)
-            for name, path in {**made.pages, "sheet": "", "kit-confirm": "/kit"}.items():
+            for name, path in {**made.every(), "sheet": "", "kit-confirm": "/kit"}.items():
                 await (page.goto(made.address + path) if path else made.show_sheet(page))
                 await page.screenshot(path=folder / f"back-{name}-{language}-{scheme}-{width}.png", full_page=True)
             await context.close()

@@ -6,9 +6,8 @@ when the house is in trouble in one; with GARDIEN_FULL=1 every mood in all eight
 
 import asyncio
 import os
-import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -17,9 +16,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-from gardien.faces.server import make_app
 from gardien.services.house import House
-from tests.coming_back import Practice, practice
+from tests.coming_back import practice
 from tests.faces_world import World
 from tests.pictures import (
     FLAGS,
@@ -40,8 +38,6 @@ FULL = bool(os.environ.get("GARDIEN_FULL"))
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 ARTEFACTS = Path(__file__).parent / "artefacts" / "pages"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# What a browser gets and no person reads.
-FOR_PROGRAMS = re.compile(r"/api/|/live$|/metrics$|/healthz$|/static/|/certificate/root\.crt$|/download$")
 # No page of its own: it leads to another, which is looked at there.
 LEADS_ON = {"/record": "/record/2", "/login/code": "/login"}
 # A form that was wrong on purpose; an engine on this machine that makes a network while the browser loads.
@@ -149,41 +145,11 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-def routes(house: House) -> Iterator[str]:
-    """The pattern of every page there is."""
-    for route in make_app(house).router.routes():
-        assert route.resource is not None
-        if route.method == "GET" and not FOR_PROGRAMS.search(route.resource.canonical):
-            yield route.resource.canonical
-
-
-def filled(pattern: str, made: Practice) -> str:
-    """One page of this pattern."""
-    _, _, snapshot, folder = made.pages["folder"].split("/")
-    fill = {
-        "name": "demo" if pattern.startswith("/add/") else "nextcloud",
-        "job": "1",
-        "target": "box",
-        "snapshot": snapshot,
-        "entry": folder,
-        "month": made.pages["month"][-7:],
-        "token": "abc",
-        "user": "anna",
-        "visit": "0" * 16,
-        "preset": "ovhcloud",
-        "section": "schedules",
-    }
-    return re.sub(r"\{(\w+)\}", lambda hole: fill[hole[1]], pattern)
-
-
 async def test_every_page_there_is(browser: Browser) -> None:
     async with practice() as made:
         walk = Walk(browser, made.address, made.quiet.house)
-        paths = {pattern: filled(pattern, made) for pattern in sorted(set(routes(made.quiet.house)))}
-        paths |= {name: path for name, path in made.pages.items() if path not in paths.values()}
-        for number, (pattern, path) in enumerate(paths.items()):
-            name = re.sub(r"[^a-z]+", "-", pattern).strip("-") or "home"
-            await walk.open(name, path, dresses(number), signed_in=not pattern.startswith("/login"))
+        for number, (name, path) in enumerate(made.every().items()):
+            await walk.open(name, path, dresses(number), signed_in=not path.startswith("/login"))
         for dress in dresses(0):
             page = await walk.page(dress)
             await made.show_sheet(page)
