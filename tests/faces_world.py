@@ -186,7 +186,7 @@ class World:
         beside = self.settings.model_copy(update={"folders": folders})
         self.house = House(
             settings=self.settings,
-            preferences=nobody,  # type: ignore[arg-type]
+            preferences=SimpleNamespace(now=self.settings),  # type: ignore[arg-type]
             first_run=FirstRun(),  # type: ignore[arg-type]
             store=self.store,
             alerts=Alerts(SimpleNamespace(store=self.store, clock=lambda: self.now), self.feed),  # type: ignore[arg-type]

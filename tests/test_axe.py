@@ -39,7 +39,7 @@ pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 ARTEFACTS = Path(__file__).parent / "artefacts" / "pages"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # No page of its own: it leads to another, which is looked at there.
-LEADS_ON = {"/record": "/record/2", "/login/code": "/login"}
+LEADS_ON = {"/record": "/record/2", "/login/code": "/login", "/first-run/recover/go": "/first-run/recover"}
 # A form that was wrong on purpose; an engine on this machine that makes a network while the browser loads.
 NOT_OURS = ("the server responded with a status of 4", "net::ERR_NETWORK_CHANGED")
 # What depends on how a page is dressed; the rest of the rules is asked once.
