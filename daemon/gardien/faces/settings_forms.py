@@ -257,6 +257,16 @@ def said_times(value: Json) -> Words:
     return known.get(text) or _plain(value)
 
 
+def common(ask: Ask, settings: Settings) -> Words | None:
+    """What holds for all, where nothing else is said; None: there is no such thing, or more than one."""
+    match ask.path:
+        case "targets", name, "at" if settings.targets[name].copy_of is None:
+            return said_times(settings.backup.at)
+        case "stacks", _, "window":
+            return said_window(settings.updates.window)
+    return None
+
+
 def said_keep(keep: Keep) -> Words:
     """How long backups stay, in one sentence."""
     said = Words.of(N_("and in any case the newest {count} good ones"), count=keep.verified)

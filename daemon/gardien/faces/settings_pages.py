@@ -78,6 +78,8 @@ def stand(section: Section, settings: Settings) -> Stand:
         if "keep" in ask.path:
             continue
         said = forms.said(ask, holds[ask.name])
+        if holds[ask.name] is None and (common := forms.common(ask, settings)) is not None:
+            said = Words.of(N_("{what}: {more}"), what=said, more=common)
         rows.append(forms.Change(ask.says, said, said))
     return Stand(section, rows, forms.is_on(section, settings))
 
