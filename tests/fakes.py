@@ -1173,6 +1173,9 @@ class FakeShelf:
         every = {name: await self.chosen(name) for name in self.shipped}
         return {name: chosen for name, chosen in every.items() if chosen is not None}
 
+    async def mark(self, deployed: Sequence[Path]) -> object:
+        return object()  # always read anew: tests change what lies there as they like
+
     async def choose(self, name: str, chosen: Chosen | None) -> None:
         await self._keep(self._owner / "stacks" / f"{name}.yaml", None if chosen is None else chosen.model_dump_json())
 

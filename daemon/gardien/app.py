@@ -86,6 +86,7 @@ SETTLED = 15.0  # seconds after which all is loaded that stays
 GARBAGE = 5_000  # new objects between two searches for garbage
 
 DATABASE = "gardien.db"
+TEMPLATES = "templates"  # compiled ones of the page, for the next start
 # "backup/dump/ran", or several with commas: a test's way to kill it there, and to hold it there until told to go on.
 DIE_AT, HOLD_AT = "GARDIEN_DIE_AT", "GARDIEN_HOLD_AT"
 PLUGS = {DIE_AT: signal.SIGKILL, HOLD_AT: signal.SIGSTOP}
@@ -269,7 +270,7 @@ async def _one_life(
         # Before anybody can ask for a job: one that was just begun must not be taken for one of a former life.
         await house.runner.recover()
         await house.recover.go_on()
-        async with _stopped_at_last(house), serve(house, doorstep):
+        async with _stopped_at_last(house), serve(house, doorstep, settings.folders.state / TEMPLATES):
             tasks = [
                 asyncio.create_task(house.watch.run(), name="watch"),
                 asyncio.create_task(house.door.run(house.feed), name="door"),

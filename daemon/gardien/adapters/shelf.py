@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import StringIO
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 
 from gardien.adapters.document import Document, read, validate
+from gardien.adapters.file_marks import mark_of
 from gardien.adapters.settings_file import edited
 from gardien.errors import BadInput, NotFound
 from gardien.model.edit import Changes, Edit, Rewrite
@@ -204,6 +205,10 @@ class FileShelf:
         if faults:
             raise Faults(faults)
         return found
+
+    async def mark(self, deployed: Sequence[Path]) -> object:
+        """Equal to a former one only if no file of a stack has changed since, here or in these folders."""
+        return await asyncio.to_thread(mark_of, [self._stacks, self._shipped, *deployed])
 
     async def choose(self, name: str, chosen: Chosen | None) -> None:
         """Write the owner's choice; None takes the stack off the list."""

@@ -180,8 +180,8 @@ async def _headers(request: web.Request, response: web.StreamResponse) -> None:
             response.headers.setdefault(name, value)
 
 
-def make_app(house: House) -> web.Application:
-    """All routes, behind all checks."""
+def make_app(house: House, templates: Path | None = None) -> web.Application:
+    """All routes, behind all checks. `templates`: where compiled ones are kept for the next start."""
     app = web.Application(
         middlewares=[
             through_the_door,
@@ -195,7 +195,7 @@ def make_app(house: House) -> web.Application:
         ]
     )
     app[HOUSE] = house
-    app[SCREEN] = Screen(house.settings.language, kept=house.settings.folders.state / "templates")
+    app[SCREEN] = Screen(house.settings.language, kept=templates)
     app.on_response_prepare.append(_headers)
     app[pages.DRAWN] = Drawings()
     live.prepare(app)
@@ -228,14 +228,14 @@ def make_app(house: House) -> web.Application:
 
 
 @asynccontextmanager
-async def serve(house: House, doorstep: Doorstep | None = None) -> AsyncIterator[None]:
+async def serve(house: House, doorstep: Doorstep | None = None, templates: Path | None = None) -> AsyncIterator[None]:
     """Answer on the unix socket and on the page's port. Raises PortTaken, BadInput.
 
-    `doorstep`: holds the port, also before and after; without, it is held meanwhile.
+    `doorstep`: holds the port, also before and after; without, it is held meanwhile. `templates`: see `make_app`.
     """
     page = house.settings.page
     path = house.settings.socket
-    app = make_app(house)
+    app = make_app(house, templates)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     own = Doorstep()

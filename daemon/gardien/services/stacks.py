@@ -23,6 +23,8 @@ class Stacks:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._read: tuple[object, list[Stack]] | None = None  # what they said when the shelf bore this mark
+        self._marked: list[Path] = []  # what the mark covers besides the shelf: where stacks are laid out
 
     # -- what there is
 
@@ -36,6 +38,20 @@ class Stacks:
 
     async def all(self) -> list[Stack]:
         """The added ones, by name. Raises BadInput."""
+        mark, found = await self._at_hand()
+        if found is None:
+            found = await self._read_all()
+            # Of a stack that came since, the next mark will know.
+            laid_out = [self._deployed(each.name) for each in found]
+            self._read, self._marked = (mark, found) if laid_out == self._marked else None, laid_out
+        return list(found)
+
+    async def _at_hand(self) -> tuple[object, list[Stack] | None]:
+        """How the shelf is marked now, and what the stacks said, if it bore that mark when they were read."""
+        mark = await self._world.shelf.mark(self._marked)
+        return mark, self._read[1] if self._read is not None and self._read[0] == mark else None
+
+    async def _read_all(self) -> list[Stack]:
         chosen = await self._world.shelf.all_chosen()
         recipes = {name: await self._running(name) for name in sorted(chosen)}
         doors = [name for name, recipe in recipes.items() if recipe.manifest.door is not None]
@@ -44,6 +60,10 @@ class Stacks:
 
     async def get(self, name: str) -> Stack:
         """Raises NotFound."""
+        _, known = await self._at_hand()
+        for each in known or ():
+            if each.name == name:
+                return each
         chosen = await self._world.shelf.chosen(name)
         if chosen is None:
             raise NotFound(
@@ -68,6 +88,9 @@ class Stacks:
 
     async def door(self) -> Stack | None:
         """The stack that is the house's door; None while there is none. A stack that cannot be read is not it."""
+        _, known = await self._at_hand()
+        if known is not None:
+            return next((each for each in known if each.manifest.door is not None), None)
         for name, chosen in sorted((await self._world.shelf.all_chosen()).items()):
             try:
                 recipe = await self._running(name)
@@ -81,9 +104,12 @@ class Stacks:
         """The one folder of a stack."""
         return self._world.settings.folders.data / name
 
+    def _deployed(self, name: str) -> Path:
+        return self.home(name) / ".gardien" / "compose"
+
     async def _running(self, name: str) -> Recipe:
         """The recipe that runs, which may be older than the shipped one."""
-        deployed = self.home(name) / ".gardien" / "compose"
+        deployed = self._deployed(name)
         if await self._world.files.exists(deployed / "compose.yaml"):
             with suppress(NotFound):  # a restore may be moving it away in this moment
                 return await self._world.shelf.recipe(name, deployed)
