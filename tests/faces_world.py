@@ -169,6 +169,7 @@ class World:
     progress: dict[int, Progress] = field(default_factory=dict)
     targets: list[TargetView] = field(default_factory=list)  # none until one is added
     snapshots: list[Snapshot] = field(default_factory=list)
+    long_missed: list[datetime] = field(default_factory=list)  # times of every stack before the last two weeks
     recipes: dict[str, Recipe] = field(default_factory=dict)  # those that were added, and those that can be
     chosen: dict[str, dict[str, str]] = field(default_factory=dict)
     broken: dict[str, BadInput] = field(default_factory=dict)  # stacks that can be seen, and not be read
@@ -579,6 +580,7 @@ class Backups:
         most: int = 1000,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
         good_only: bool = False,
     ) -> list[Snapshot]:
         found = [
@@ -586,6 +588,7 @@ class Backups:
             for each in self._world.snapshots
             if stack in (None, each.stack) and target in (None, each.target)
             if (since is None or each.taken >= since) and (each.good or not good_only)
+            if until is None or each.taken <= until
         ]
         return found[:most]
 
@@ -694,6 +697,9 @@ class Overviews:
             readings=tuple(world.readings),
             forecasts=world.forecasts,
         )
+
+    async def missed(self, name: str, target: str, since: datetime, until: datetime) -> tuple[datetime, ...]:
+        return tuple(each for each in self._world.long_missed if since <= each < until)
 
 
 class Readings:

@@ -16,6 +16,7 @@ from gardien.model.target import Care
 from gardien.services.upkeep import LOST
 from gardien.words import N_, Words
 from tests.faces_world import World, make_world
+from tests.memory_house import STACK, memory_house
 from tests.pictures import FLAGS, come_in, copied, furnish, opened, save, worry
 from tests.test_pages import Client, press, read, visitor
 
@@ -76,6 +77,57 @@ async def test_each_day_is_told_in_a_word(world: World, client: Client) -> None:
     assert (await strip(client))[-1] == "Tuesday 10 March: Under way"
 
 
+async def test_older_weeks_can_be_turned_to(world: World, client: Client) -> None:
+    """Only what is shown is asked for; a day leads into its backup; nothing is said there of now."""
+    fall_behind(world)
+    world.long_missed = [NOON - 41 * DAY]
+    page = await read(client, "/backups")
+    assert "Two weeks before The last two weeks" in page.text
+    assert "Two weeks after" not in page.text
+    assert f"/snapshots/{world.snapshots[1].id}" in page.links()
+    assert f"/snapshots/{world.snapshots[2].id}" not in page.links(), "it is not there any more"
+    [earlier] = [link for link in page.links() if "until=" in link]
+    assert earlier == "/backups?until=2026-02-24"
+    page = await read(client, "/backups?until=2026-02-01")
+    assert "From Monday 19 January to Sunday 1 February 2026 Two weeks after" in page.text
+    assert "Two weeks before" not in page.text
+    assert f"/snapshots/{world.snapshots[3].id}" in page.links()
+    assert "Wednesday 28 January: Missed" in page.text
+    assert "Thursday 29 January: Good" in page.text
+    assert "/stacks/notes/backup" not in page.forms()
+    assert {link for link in page.links() if "until=" in link} == {"/backups?until=2026-02-15"}
+    for odd in ("2999-01-01", "x", "0001-01-01"):
+        assert (await read(client, f"/backups?until={odd}")).text
+
+
+async def test_what_was_missed_long_ago_is_worked_out_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_house(tmp_path, monkeypatch, {"near": {}}) as home:
+        await home.live(days=2)
+        home.move(days=5)
+        await home.live(days=2)
+        [stack] = await home.house.overviews.stacks()
+        begin = home.now - 14 * DAY
+        assert len(stack.places[0].missed) == 4
+        assert await home.house.overviews.missed(STACK, "near", begin, home.now) == stack.places[0].missed
+        home.move(days=30)
+        assert await home.house.overviews.missed(STACK, "near", begin, begin + 14 * DAY) == stack.places[0].missed
+        await home.end(await home.house.life.stop(STACK))
+        assert await home.house.overviews.missed(STACK, "near", begin, home.now) == ()
+
+
+async def test_checks_and_trials_are_told_beside_the_backups(world: World, client: Client) -> None:
+    world.add_stack("notes", "Notes", saved=timedelta(hours=7))
+    good = world.add_snapshot("notes", DAY, pause_seconds=20.0)
+    world.add_job("check", "box", "done", ago=2 * DAY)
+    world.add_job("check", "box", "done", ago=30 * DAY)
+    await world.store.add_proof(world.proven(good))
+    page = await read(client, "/backups")
+    assert "Trial restores Came back On Sunday at" in page.text
+    assert {link for link in page.links() if link.startswith("/jobs/")} == {"/jobs/1"}
+    assert "Sizes and pauses How long each paused it: 20 s at most" in page.text
+    assert "/proofs/2026-03" in page.links()
+
+
 async def test_each_kind_of_day_has_a_shape_of_its_own(world: World, client: Client) -> None:
     fall_behind(world)
     world.add_job("backup", "notes", "running", ago=timedelta(minutes=1))
@@ -114,7 +166,7 @@ async def test_pauses_are_told_of_backups_and_not_of_copies(world: World, client
     world.change_place("notes", "box", newest_good=newest)
     world.change_place("notes", "far", newest_good=copy)
     text = (await read(client, "/backups")).text
-    assert text.count("Paused for") == 1
+    assert text.count("Paused for") == 2, "once above, once in the table beside the chart"
     assert "Paused for 3 s; for 1 min 01 s at most in these two weeks" in text
     assert "far · copy of box Saved this morning at 10:00" in text and "Filled after each backup at box" in text
 

@@ -419,6 +419,7 @@ def test_row_46_through_kills_and_bad_days(machine: Box, office: PostOffice) -> 
     letters_, batch = (1000, 100) if os.environ.get("GARDIEN_FULL") else (40, 14)
     database = machine.root / "state" / "gardien.db"
     posted: list[str] = []
+    (machine.root / "owner/secrets/mail.password").write_text(PASSWORD)
     machine.stop()
     office.taken.clear()
     lives = 0

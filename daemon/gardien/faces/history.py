@@ -79,14 +79,19 @@ class Day:
     state: Standing | None
     rows: tuple[Row, ...]
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The one to look into: the newest good one of this day, or the newest that is there."""
+        here = [row.snapshot for row in self.rows if row.snapshot is not None and row.state != "lost"]
+        return next((each for each in here if each.good), next(iter(here), None))
 
-def days(found: Iterable[Row], target: str, now: datetime) -> list[Day]:
-    """The last two weeks at one target, oldest first. Of a day with several backups it tells what matters most."""
+
+def days(found: Iterable[Row], target: str, last: date) -> list[Day]:
+    """The two weeks up to a day at one target, oldest first. Of a day with several it tells what matters most."""
     here = [row for row in found if row.target == target]
-    today = now.astimezone().date()
     calendar = []
     for back in reversed(range(DAYS)):
-        day = today - timedelta(days=back)
+        day = last - timedelta(days=back)
         of_day = tuple(part for row in here for part in _on(row, day))
         calendar.append(Day(day, _worst(of_day), of_day))
     return calendar

@@ -73,10 +73,13 @@ class Backups:
         most: int = ALL,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
         good_only: bool = False,
     ) -> list[Snapshot]:
         """Newest first, as gardien remembers them."""
-        return await self._world.store.snapshots(stack, target=target, good_only=good_only, since=since, most=most)
+        return await self._world.store.snapshots(
+            stack, target=target, good_only=good_only, since=since, until=until, most=most
+        )
 
     async def find(self, beginning: str) -> Snapshot:
         """The one whose id begins so. Raises NotFound, BadInput where several do."""

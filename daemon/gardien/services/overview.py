@@ -35,6 +35,7 @@ from gardien.words import N_, Words
 
 SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
 LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
+LONGEST_APART = timedelta(days=32)  # two times of a backup
 EPOCH = datetime.fromtimestamp(0, UTC)
 BELIEVED = 2.0  # seconds: so long what was read holds, if nothing was written: files may have changed, times come
 AGED = 5.0  # seconds: so long an age that was told holds
@@ -145,6 +146,24 @@ class Overviews:
             next_run=runs[0].at if runs else None,
             missed=tuple(missed),
         )
+
+    async def missed(self, name: str, target: str, since: datetime, until: datetime) -> tuple[datetime, ...]:
+        """The times between them, long ago perhaps, that brought no good backup there, newest first; by the times at
+        which it is saved today. Empty for a copy, and for a stack that is switched off.
+        """
+        stack, world, now = await self._stacks.get(name), self._world, self._world.clock()
+        if world.settings.targets[target].copy_of is not None or stack.chosen.wanted != "running":
+            return ()
+        begun = [await ready_since(world, target), await added(world, name)]
+        since = max([since, *(each for each in begun if each is not None)])
+        good = await world.store.snapshots(
+            name, target=target, good_only=True, since=since, until=until + LONGEST_APART, most=ALL
+        )
+        at = world.settings.times(name, target)
+        found = schedule.missed(
+            at, since, [each.taken for each in good], min(now, until + LONGEST_APART), self._agenda.zone
+        )
+        return tuple(each for each in found if each < until)
 
     async def _trials(self, stack: Stack, now: datetime) -> Trials:
         store = self._world.store
