@@ -238,7 +238,7 @@ async def test_how_it_is_looked_after(world: World, client: Client) -> None:
 async def test_what_is_not_there_yet_says_what_to_do(world: World, client: Client) -> None:
     world.targets[0] = replace(world.targets[0], ready=False, care=Care(), next_run=None, can_delete=None)
     page = await read(client, "/backups")
-    assert "Not ready Nothing can be saved there yet." in page.text and "gardien target test box" in page.text
+    assert "Not ready Nothing can be saved there yet." in page.text and "/targets/box" in page.links()
     assert page.forms() == {"/language"}, "there is nothing to check"
     world.targets.clear()
     world.add_stack("notes", "Notes")
