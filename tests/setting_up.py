@@ -33,6 +33,8 @@ def steps(folder: Path) -> tuple[Step, ...]:
         ("place-nas", "/targets/new/sftp", {"host": "nas.example", "user": "practice"}, "main .fields button"),
         ("place-confirm", "/targets/new/disk", {"name": "usb", "folder": str(folder)}, "main .fields button"),
         ("place-tried", "/targets/box", {}, "#try-now"),
+        ("place-used-wrong", "/targets/box/settings", {"targets.box.keep.daily": "many"}, "main .fields button"),
+        ("place-used-changes", "/targets/box/settings", {"targets.box.keep.daily": "5"}, "main .fields button"),
         ("letters-wrong", "/settings/letters", {**letters, "mail.to": "nobody"}, "main .fields button"),
         ("letters-changes", "/settings/letters", letters, "main .fields button"),
         ("times", "/settings/schedules", {}, "main .fields button"),
