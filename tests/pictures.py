@@ -365,7 +365,8 @@ def pages_of(mood: str, world: World) -> dict[str, str]:
     pages = {
         "home": "/",
         "stack": "/stacks/nextcloud",
-        "restore": "/stacks/notes/restore",
+        "restore": "/stacks/nextcloud/restore",
+        "restore-shown": "/stacks/nextcloud/restore?what=all&where=place&snapshot=" + world.snapshots[0].id,
         "month": "/stacks/nextcloud?days=30",
         "stop": "/stacks/notes/stop",
         "restart": "/stacks/notes/restart",

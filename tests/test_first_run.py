@@ -124,6 +124,21 @@ async def confirm_sheet(person: Person) -> None:
     assert (await person.sends("/kit/confirm", ("target", "box"), *typed))[0] == 303
 
 
+async def test_a_port_that_is_taken_is_said_where_it_is_chosen(person: Person, quiet: Quiet) -> None:
+    """Not after all was answered, by a job that fails."""
+    names = (("DOOR_MODE", "home"), ("DOOR_DOMAIN", "practice.home.arpa"))
+    quiet.host.taken |= {443: "nginx", 8090: "another"}
+    status, page = await person.sends("/first-run/door", *names)
+    assert status == 400 and "Port 443 is taken by another program on this machine" in page
+    assert page.count('aria-invalid="true"') == 1 and "practice.home.arpa" in page
+    assert (await person.sends("/first-run/door", *names, ("DOOR_HTTPS_PORT", "8443")))[0] == 303
+    for port, why in (("8090", "is taken by another program"), ("8443", "is chosen twice")):
+        status, page = await person.sends("/first-run/stacks", ("stack", "demo"), ("demo.DEMO_PORT", port))
+        assert status == 400 and why in page and page.count('aria-invalid="true"') == 1
+        assert f'value="{port}"' in page and 'value="demo" checked' in page, "what was typed is kept"
+    assert (await person.sends("/first-run/stacks", ("stack", "demo"), ("demo.DEMO_PORT", "8091")))[0] == 303
+
+
 async def test_what_fails_is_said_and_tried_again(person: Person, quiet: Quiet) -> None:
     house = quiet.house
     await person.sends("/first-run/door", ("none", "yes"))

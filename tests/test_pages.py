@@ -288,6 +288,8 @@ async def test_stopping_is_asked_first(world: World, client: Client) -> None:
 async def test_a_restore_is_shown_step_by_step_first(world: World, client: Client) -> None:
     furnish(world)
     page = await read(client, "/stacks/nextcloud/restore")
+    assert "1. What shall come back?" in page.text and "2. From when?" in page.text and "3. Where to?" in page.text
+    page = await read(client, f"/stacks/nextcloud/restore?what=all&snapshot={world.snapshots[0].id}&where=place")
     assert "Restore Nextcloud? It goes back to how it was" in page.text
     assert "48,213 files, 63.4 GB." in page.text
     assert "1 Find the backup and see that there is room for it." in page.text
@@ -1055,6 +1057,7 @@ async def test_everything_works_without_scripts(browser: Browser) -> None:
         await page.get_by_role("link", name="Accueil").click()
         await page.get_by_role("link", name="Détails de Nextcloud").click()
         await page.get_by_role("link", name="Restaurer…", exact=True).first.click()
+        await page.locator("#show").click()
         await page.get_by_role("button", name="Restaurer maintenant").click()
         await page.wait_for_url("**/jobs/*")
         assert world.done == [("restore", "nextcloud", world.snapshots[0].id, "False")]

@@ -148,38 +148,6 @@ async def stop(request: web.Request) -> web.Response:
     raise to_job(await request.app[HOUSE].life.stop(request.match_info["name"]))
 
 
-async def restore_page(request: web.Request) -> web.Response:
-    """What a restore will do, step by step, before it is done."""
-    shown = await look(request)
-    stack = shown.stack(request.match_info["name"])
-    chosen = request.query.get("snapshot")
-    new_disk, in_place = "new_disk" in request.query, "in_place" in request.query
-    house = request.app[HOUSE]
-    snapshots = [snapshot for snapshot in await house.backups.list(stack.name) if snapshot.good]
-    if chosen is None and snapshots:
-        chosen = snapshots[0].id
-    return request.app[SCREEN].page(
-        request,
-        "restore.html",
-        **shown.context(),
-        stack=stack,
-        snapshot=next((snapshot for snapshot in snapshots if snapshot.id == chosen), None),
-        chosen=chosen,
-        plan=await house.restores.plan(stack.name, chosen, new_disk, in_place),
-        new_disk=new_disk,
-        in_place=in_place,
-    )
-
-
-async def restore(request: web.Request) -> web.Response:
-    """Start a restore."""
-    form = await request.post()
-    snapshot = form.get("snapshot")
-    chosen = snapshot if isinstance(snapshot, str) and snapshot else None
-    name = request.match_info["name"]
-    raise to_job(await request.app[HOUSE].restores.create(name, chosen, "new_disk" in form, "in_place" in form))
-
-
 async def jobs_page(request: web.Request) -> web.Response:
     """The newest jobs."""
     shown = await look(request)
@@ -263,8 +231,6 @@ def routes() -> list[web.RouteDef]:
         web.post(STACK + "/start", start),
         web.get(STACK + "/stop", stop_page),
         web.post(STACK + "/stop", stop),
-        web.get(STACK + "/restore", restore_page),
-        web.post(STACK + "/restore", restore),
         web.get("/jobs", jobs_page),
         web.get(JOB, job_page),
         web.post(JOB + "/cancel", cancel),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from gardien.errors import BadInput, GardienError
-from gardien.model.fault import Faults
+from gardien.model.fault import Fault, Faults
 from gardien.model.job import Job
 from gardien.model.stack import Chosen, Stack
 from gardien.rules.kinds import check_settings
@@ -110,6 +110,8 @@ class FirstRun:
         """Raises `Faults`, NotFound."""
         if name != NO_DOOR:
             check_settings(await self._stacks.recipe(name), settings)
+            if faults := await self._taken({name: settings}, (name, settings)):
+                raise Faults(replace(each, at=each.at[1:]) for each in faults)
         await self._keep(door={"name": name, "settings": dict(settings)})
 
     async def stacks(self) -> Mapping[str, Mapping[str, str]]:
@@ -138,11 +140,36 @@ class FirstRun:
                 check_settings(await self._stacks.recipe(name), settings)
             except Faults as error:
                 faults += [replace(each, at=(name, *each.at)) for each in error.faults]
+        if not faults:
+            door = await self.door()
+            wanted = {**({door[0]: door[1]} if door is not None and door[0] else {}), **answers}
+            faults = [each for each in await self._taken(wanted, door) if each.at[0] in answers]
         if faults:
             raise Faults(faults)
         if not answers:
             raise BadInput(N_("no application is chosen"), N_("Choose at least one; others can be added at any time."))
         await self._keep(stacks={name: dict(settings) for name, settings in answers.items()})
+
+    async def _taken(
+        self, wanted: Mapping[str, Mapping[str, str]], door: tuple[str, Mapping[str, str]] | None
+    ) -> list[Fault]:
+        """The ports that something else listens on, or two of these want: by stack and question."""
+        faults, here, by = [], await self._world.shelf.all_chosen(), dict[str, str]()
+        for name, settings in wanted.items():
+            stack = await self._stacks.as_if(name, Chosen(settings=dict(settings)), door)
+            for key, setting in stack.manifest.settings.items():
+                port = stack.settings[key]
+                if setting.kind != "port":
+                    continue
+                if port in by:
+                    says = Words.of(N_("port {port} is chosen twice, for {stack} too"), port=port, stack=by[port])
+                    faults.append(Fault((name, key), says, Words.of(N_("Choose another port."))))
+                elif name not in here and not self._world.host.port_free("127.0.0.1", int(port)):
+                    says = Words.of(N_("port {port} is taken by another program on this machine"), port=port)
+                    remedy = Words.of(N_("Stop that program, or choose another port."))
+                    faults.append(Fault((name, key), says, remedy))
+                by.setdefault(port, name)
+        return faults
 
     async def later(self) -> Sequence[str]:
         """The steps that somebody put off."""
