@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 
@@ -69,7 +69,7 @@ class Database:
         self._tables = tables  # each with those whose rows go when its own do
         self._written = dict.fromkeys(tables, 0)  # each table's last change
         self._touched: set[str] = set()  # by the transaction under way; SQLite's thread tells
-        self._held: OrderedDict[tuple[object, ...], tuple[int, list[Row]]] = OrderedDict()
+        self._held: OrderedDict[tuple[object, ...], tuple[int, list[Any]]] = OrderedDict()
         self._of = lru_cache(512)(lambda sql: tuple(each for each in {*_WORD.findall(sql)} if each in tables))
         self._spare: list[Connection] = []
         self._opening = asyncio.Lock()
@@ -188,7 +188,11 @@ class Database:
 
     async def rows(self, sql: str, *values: object) -> Sequence[Row]:
         """What a question is answered; without asking again where none of its tables was written since."""
-        key, written = (sql, *values), max((self._written[each] for each in self._of(sql)), default=0)
+        return await self.made(_same, sql, *values)
+
+    async def made(self, make: Callable[[Row], T], sql: str, *values: object) -> Sequence[T]:
+        """The same, with what is made of each row."""
+        key, written = (make, sql, *values), max((self._written[each] for each in self._of(sql)), default=0)
         look = _LOOK.get()
         if look is not None and look.over:
             look = None
@@ -199,7 +203,7 @@ class Database:
             return held[1]
         async with _in_words(self.path):
             reader = self._reader if look is None else look.reader or await self._enter(look)
-            rows = list(await reader.execute_fetchall(sql, values))
+            rows = [make(row) for row in await reader.execute_fetchall(sql, values)]
         # A look that began before the last change is told of its own moment, and nobody else is.
         if len(rows) <= _LONGEST and (look is None or written <= look.changes):
             self._held[key] = (written, rows)
@@ -243,6 +247,10 @@ class Database:
                 return
         with suppress(sqlite3.Error):
             await reader.close()
+
+
+def _same(row: Row) -> Row:
+    return row
 
 
 async def _tables(db: Connection) -> Mapping[str, frozenset[str]]:

@@ -129,8 +129,8 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         wanted = {each: value for each, value in wanted.items() if value is not None}
         where = " AND ".join([*wanted, "ended IS NULL" if open_only else "true"])
         order = "ASC" if open_only else "DESC"
-        rows = await self._rows(f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?", *wanted.values(), most)
-        return [_job(row) for row in rows]
+        sql = f"{_JOB} WHERE {where} ORDER BY id {order} LIMIT ?"
+        return list(await self._database.made(_job, sql, *wanted.values(), most))
 
     async def mark_job(
         self,
@@ -248,29 +248,13 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         }
         wanted = {each: value for each, value in wanted.items() if value is not None}
         where = " AND ".join([*wanted, "good" if good_only else "true"])
-        rows = await self._rows(
+        found = await self._database.made(
+            _snapshot,
             f"SELECT * FROM snapshot WHERE {where} ORDER BY taken DESC, id DESC LIMIT ?",  # noqa: S608  (our own words)
             *wanted.values(),
             most,
         )
-        return [
-            Snapshot(
-                id=row["id"],
-                stack=row["stack"],
-                target=row["target"],
-                taken=datetime.fromisoformat(row["taken"]),
-                files=row["files"],
-                bytes=row["bytes"],
-                added=row["added"],
-                pause_seconds=row["pause_seconds"],
-                good=bool(row["good"]),
-                why=said(row["why"]),
-                version=row["version"],
-                original=row["original"],
-                missed=tuple(json.loads(row["missed"])),
-            )
-            for row in rows
-        ]
+        return list(found)
 
     async def newest_good(self, target: str, until: datetime) -> dict[str, datetime]:
         # From name to name along the index: so many rows are looked at as there are stacks, not as there are backups.
@@ -413,4 +397,22 @@ def _job(row: Row) -> Job:
         remedy=said(row["remedy"]),
         code=row["code"],
         detail=row["detail"],
+    )
+
+
+def _snapshot(row: Row) -> Snapshot:
+    return Snapshot(
+        id=row["id"],
+        stack=row["stack"],
+        target=row["target"],
+        taken=datetime.fromisoformat(row["taken"]),
+        files=row["files"],
+        bytes=row["bytes"],
+        added=row["added"],
+        pause_seconds=row["pause_seconds"],
+        good=bool(row["good"]),
+        why=said(row["why"]),
+        version=row["version"],
+        original=row["original"],
+        missed=tuple(json.loads(row["missed"])),
     )

@@ -22,6 +22,7 @@ class StoredPeople:
     def __init__(self, database: Database) -> None:
         self._change = database.change
         self._rows = database.rows
+        self._made = database.made
         self._write = database.write
 
     async def add_person(self, name: str, role: Role, may: frozenset[Power], now: datetime) -> bool:
@@ -107,8 +108,8 @@ class StoredPeople:
         return bool(await self._change(sql, data, as_time(until), key, as_time(now)))
 
     async def session(self, key: str, now: datetime) -> Visit | None:
-        rows = await self._rows(f"{_VISIT} WHERE key = ?", key)
-        return _visit(rows[0]) if rows and rows[0]["until"] > as_time(now) else None
+        found = await self._made(_visit_until, f"{_VISIT} WHERE key = ?", key)
+        return found[0][0] if found and found[0][1] > as_time(now) else None
 
     async def sessions(self, user: str, now: datetime) -> list[Visit]:
         rows = await self._rows(f"{_VISIT} WHERE user = ? AND until > ? ORDER BY until DESC", user, as_time(now))
@@ -216,6 +217,10 @@ def _person(row: Row) -> Person:
         secret=row["secret"],
         step=row["step"],
     )
+
+
+def _visit_until(row: Row) -> tuple[Visit, str]:
+    return _visit(row), row["until"]
 
 
 def _visit(row: Row) -> Visit:

@@ -80,8 +80,9 @@ def over_socket(request: web.Request) -> bool:
     By this one alone: whatever else listens on a unix socket is no login.
     """
     link = request.get_extra_info("socket")
-    ours = str(request.app[HOUSE].settings.socket)
-    return link is not None and link.family == socket.AF_UNIX and link.getsockname() == ours
+    if link is None or link.family != socket.AF_UNIX:
+        return False
+    return bool(link.getsockname() == str(request.app[HOUSE].settings.socket))
 
 
 def bearer(request: web.Request) -> str | None:

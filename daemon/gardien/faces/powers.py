@@ -1,6 +1,7 @@
 """What each request needs of the one who asks. What is not named here is an owner's alone: a new page is shut."""
 
 import json
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -81,6 +82,7 @@ ACTS: MappingProxyType[str, Power] = MappingProxyType(
 INSIDE = frozenset({"detail", "details", "printed", "problems"})
 
 
+@lru_cache(1024)  # more than there are routes and ways to ask for them
 def needed(method: str, pattern: str) -> Power:
     """What is needed for a request of this kind, to a route of this pattern."""
     if pattern in SELF:

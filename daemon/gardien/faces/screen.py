@@ -5,7 +5,7 @@ import hashlib
 import logging
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -187,6 +187,7 @@ class Screen:
         return web.Response(body=body, content_type=asset.kind, charset=charset, headers=headers)
 
 
+@lru_cache(64)
 def preferred(header: str) -> str | None:
     """The language we speak that an `Accept-Language` header likes best."""
     wishes: list[tuple[float, str]] = []

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -28,6 +29,7 @@ _WORDS = (
 )
 
 
+@lru_cache(256)
 def cron(at: str) -> str:
     """Words such as `daily at 02:30` as a cron line; a cron line as it is. Raises ValueError for anything else."""
     plain = " ".join(at.lower().split())
@@ -41,6 +43,7 @@ def cron(at: str) -> str:
     return plain
 
 
+@lru_cache(1024)  # asked again and again, of all stacks
 def following(at: str, after: datetime, zone: ZoneInfo) -> datetime:
     """The next time `at` (words or cron, by the local clock) comes; once on the nights when the clock is moved.
 

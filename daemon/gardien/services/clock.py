@@ -41,6 +41,16 @@ def ahead(moment: datetime, now: datetime) -> bool:
     return moment > now + SKEW
 
 
+def believed(now: datetime) -> datetime:
+    """Up to when what was written down is asked for; by the minute, so that the same is asked within one."""
+    return by_the_minute(now + SKEW)
+
+
+def by_the_minute(moment: datetime) -> datetime:
+    """The minute that it is in."""
+    return moment.replace(second=0, microsecond=0)
+
+
 def correction(now: datetime) -> datetime | None:
     """The time to write on what other programs date by the machine's clock, where that one is wrong."""
     return now if abs(now - datetime.now(UTC)) > SKEW else None

@@ -31,7 +31,7 @@ from gardien.rules.env import read_env
 from gardien.services import disk, recipes, side
 from gardien.services.account import owner_files, tags
 from gardien.services.care import ALL
-from gardien.services.clock import SKEW
+from gardien.services.clock import believed
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.stacks import Stacks
@@ -82,7 +82,7 @@ class Drills:
 
 async def newest(world: World, stack: str) -> Snapshot | None:
     """The backup that a trial would take now."""
-    until, targets = world.clock() + SKEW, dict(world.settings.targets)
+    until, targets = believed(world.clock()), dict(world.settings.targets)
     good = [
         each
         for target in targets

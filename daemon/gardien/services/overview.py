@@ -18,7 +18,7 @@ from gardien.rules import drill, restarts, schedule, sheet_alerts
 from gardien.rules.verdict import Owed, sentence
 from gardien.services.agenda import Agenda, added
 from gardien.services.care import ALL, ready_since
-from gardien.services.clock import SKEW, ahead
+from gardien.services.clock import ahead, believed, by_the_minute
 from gardien.services.drill import since as drills_since
 from gardien.services.kit import Kits
 from gardien.services.ports import World
@@ -119,24 +119,25 @@ class Overviews:
     async def _place(self, stack: Stack, target: str, now: datetime) -> PlaceView:
         world, zone = self._world, self._agenda.zone
         place, running = world.settings.targets[target], stack.chosen.wanted == "running"
-        store, until = world.store, now + SKEW
+        store, until = world.store, believed(now)
         every = await store.snapshots(stack.name, target=target, most=1)
         good = await store.snapshots(stack.name, target=target, good_only=True, until=until, most=1)
         begun = [await ready_since(world, target), await added(world, stack.name)]
         since = max((each for each in begun if each is not None), default=None)
         at = world.settings.times(stack.name, target)
         source = at if place.copy_of is None else world.settings.times(stack.name, place.copy_of)
-        longest = max(schedule.interval(each, now, zone) for each in {at, source})
+        longest = max(schedule.interval(each, by_the_minute(now), zone) for each in {at, source})
         allowed = timedelta(hours=world.settings.backup.late_after_hours)
         allowed = max(allowed, longest + SLACK * (1 if place.copy_of is None else 2))
         missed, runs = [], []
         if place.copy_of is None and running:
             runs = await self._agenda.backup(stack, target)
             if since is not None:
+                begin = by_the_minute(now - LOOK_BACK)
                 lately = await store.snapshots(
-                    stack.name, target=target, good_only=True, since=now - LOOK_BACK, until=until, most=ALL
+                    stack.name, target=target, good_only=True, since=begin, until=until, most=ALL
                 )
-                begun_at = max(since, now - LOOK_BACK)
+                begun_at = max(since, begin)
                 missed = schedule.missed(at, begun_at, [each.taken for each in lately], now, zone)
         return PlaceView(
             target=target,

@@ -15,7 +15,7 @@ from gardien.rules import plan_update, plans, retention
 from gardien.rules.retention import ClockFacts, Ruling
 from gardien.services.agenda import Agenda, Entry
 from gardien.services.care import ALL, care_of, deletes_note, keep_care, repository_note, uncopied
-from gardien.services.clock import SKEW
+from gardien.services.clock import believed
 from gardien.services.ports import World
 from gardien.services.runner import Do, Run, Runner
 from gardien.services.targets import Targets
@@ -101,7 +101,7 @@ class Upkeep:
 
     async def _view(self, target: str, place: Target, agenda: Sequence[Entry]) -> TargetView:
         world = self._world
-        newest = await world.store.newest_good(target, world.clock() + SKEW)
+        newest = await world.store.newest_good(target, believed(world.clock()))
         deletes = await world.store.noted(deletes_note(target))
         runs = [entry.at for entry in agenda if entry.target == target and entry.kind in {"backup", "copy"}]
         return TargetView(
