@@ -1,11 +1,13 @@
 """The page of alerts: what is open, what is over, which letters told of it. And a log that is looked through."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gardien.faces import alert_pages
 from gardien.model.letter import Draft
 from gardien.model.letter import Text as Letter
 from gardien.model.reading import Forecast
@@ -57,6 +59,23 @@ async def test_what_is_open_what_is_over_and_the_letters(world: World, client: C
     assert f"Nextcloud {NASTY}" in page.text and "not sent yet" in page.text
     assert any(path.endswith("/ack") for path in page.forms())
     assert (await read(client, "/alerts", language="fr")).words
+
+
+async def test_what_is_over_can_be_turned_back_page_by_page(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_pages, "OVER", 2)
+    for days, stack in ((9, "wiki"), (7, "forms"), (5, "mail"), (3, "notes"), (1, "files")):
+        await fell(world, stack, timedelta(days=days), timedelta(minutes=14))
+    seen, path = [], "/alerts"
+    for _ in range(3):
+        page = await read(client, path)
+        seen += re.findall(r"(\w+) does not run", page.text)
+        [path] = [link for link in page.links() if "before=" in link] or [path]
+    assert [each.lower() for each in seen] == ["files", "notes", "mail", "forms", "wiki"]
+    assert "/alerts" in page.links()
+    assert "Nothing older." in (await read(client, "/alerts?before=1")).text
+    assert "Files does not run" in (await read(client, "/alerts?before=x")).text
 
 
 async def test_a_stack_tells_what_befell_it_and_not_what_befell_others(world: World, client: Client) -> None:

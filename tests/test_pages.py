@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
 from gardien.errors import BadInput, Refused, TargetUnreachable
-from gardien.faces import live
+from gardien.faces import live, pages
 from gardien.faces.screen import preferred, prose, web_address
 from gardien.faces.server import make_app
 from gardien.model.health import Disk
@@ -629,6 +629,24 @@ async def test_all_jobs_are_listed_newest_first(world: World, client: Client) ->
     page = await read(client, "/jobs")
     links = [attrs["href"] or "" for tag, attrs in page.tags if tag == "a"]
     assert [link for link in links if "/jobs/" in link] == ["/jobs/3", "/jobs/2", "/jobs/1"]
+
+
+async def test_jobs_are_turned_back_page_by_page_of_one_application_or_all(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "JOBS", 2)
+    furnish(world)
+    page = await read(client, "/jobs")
+    assert {"/jobs/3", "/jobs/2", "/jobs?before=2"} <= page.links()
+    assert "/jobs/1" not in page.links()
+    page = await read(client, "/jobs?before=2")
+    assert "/jobs/1" in page.links()
+    assert not {link for link in page.links() if "before=" in link}
+    assert "/jobs?stack=nextcloud" in (await read(client, "/stacks/nextcloud")).links()
+    page = await read(client, "/jobs?stack=nextcloud")
+    assert {link for link in page.links() if link.startswith("/jobs/")} == {"/jobs/1", "/jobs/2"}
+    assert "Nothing older." in (await read(client, "/jobs?stack=notes&before=3")).text
+    assert "/jobs/3" in (await read(client, f"/jobs?stack={NASTY}&before=-1")).links()
 
 
 # -- languages

@@ -3,22 +3,27 @@
 from aiohttp import web
 
 from gardien.faces.keys import HOUSE, SCREEN
-from gardien.faces.pages import look
+from gardien.faces.pages import before_in, look
 
 ALERT = r"/alerts/{alert:\d{1,9}}"
 SLEEP = "2d"
 LETTERS = 20  # on the page
+OVER = 30  # alerts that are over, on one
 
 
 async def alerts_page(request: web.Request) -> web.Response:
     """What needs somebody, and what needed somebody before."""
     shown, house = await look(request), request.app[HOUSE]
-    over = [each for each in await house.alerts.list(open_only=False) if each.closed is not None]
+    before = before_in(request)
+    found = await house.alerts.list(open_only=False, before=before, most=OVER + len(shown.overview.alerts) + 1)
+    over = [each for each in found if each.closed is not None]
     return request.app[SCREEN].page(
         request,
         "alerts.html",
         **shown.context(),
-        over=over,
+        over=over[:OVER],
+        older=over[OVER - 1].id if len(over) > OVER else None,
+        turned=before is not None,
         letters=await house.store.letters(most=LETTERS),
         letters_on=house.settings.mail is not None,
     )

@@ -1,5 +1,6 @@
 """The pages: each gathers what it shows once, from what the watchman last saw. Nothing here asks Docker or restic."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not
 RECENT = 5
 SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
+JOBS = 50  # on a page
 ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup")  # that a stack's own page can begin
 
 DRAWN = web.AppKey("drawn", Drawings)
@@ -149,10 +151,28 @@ async def stop(request: web.Request) -> web.Response:
 
 
 async def jobs_page(request: web.Request) -> web.Response:
-    """The newest jobs."""
+    """The newest jobs, or older ones; of one application, if one is chosen."""
     shown = await look(request)
-    jobs = await request.app[HOUSE].runner.jobs()
-    return request.app[SCREEN].page(request, "jobs.html", **shown.context(), jobs=jobs, busy=bool(shown.overview.jobs))
+    chosen = request.query.get("stack")
+    subject = chosen if chosen in shown.titles else None
+    before = before_in(request)
+    jobs = await request.app[HOUSE].runner.jobs(JOBS + 1, subject=subject, before=before)
+    return request.app[SCREEN].page(
+        request,
+        "jobs.html",
+        **shown.context(),
+        jobs=jobs[:JOBS],
+        chosen=subject,
+        older=jobs[JOBS - 1].id if len(jobs) > JOBS else None,
+        turned=before is not None,
+        busy=bool(shown.overview.jobs),
+    )
+
+
+def before_in(request: web.Request) -> int | None:
+    """The number that the address names, below which all is older."""
+    text = request.query.get("before", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 async def look_at_job(request: web.Request, number: int) -> tuple[JobView, dict[str, object]]:
