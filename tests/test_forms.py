@@ -7,6 +7,7 @@ its fields fails here, and so does a new request that no form of these pages mak
 
 import asyncio
 import re
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
@@ -19,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pyotp
+from playwright.async_api import Browser, async_playwright
 
 from gardien.faces import settings_asks as asks
 from gardien.faces.server import make_app
@@ -29,7 +31,7 @@ from gardien.words import Words
 from tests.contracts.test_house_in_memory import Nextcloud
 from tests.faces_world import World
 from tests.fakes import Leaf
-from tests.pictures import furnish, live_on, opened, renew
+from tests.pictures import FLAGS, furnish, live_on, opened, renew
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 from tests.signed_in import STILL
 
@@ -523,3 +525,70 @@ WORLDS = (
         ),
     ),
 )
+
+
+# -- in a browser
+
+
+async def test_an_owner_without_scripts_in_a_browser() -> None:
+    """Signs in, changes a setting, lets somebody in, makes a token, sets up a second factor, and comes in with it."""
+    with short_folder() as root:
+        write_settings(root)
+        async with quiet_house(root) as quiet, async_playwright() as playwright:
+            house, home = quiet.house, f"http://127.0.0.1:{quiet.house.settings.page.port}"
+            house.people.factor._clock = lambda: STILL
+            await house.people.set_password("owner", PASSWORD)
+            await house.runner.wait(await house.life.add("demo", {}))
+            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = await (await browser.new_context(locale="en-GB", java_script_enabled=False)).new_page()
+            await page.goto(home)
+            await page.fill("#password", PASSWORD)
+            await page.click("main form button")
+
+            await page.goto(f"{home}/settings/warnings")
+            await page.fill("[name='watch.disk_low']", "15")
+            await page.click("main .fields button.strong")
+            await page.click("button[name=go]")
+            assert "disk_low: 15" in (root / "gardien.yaml").read_text()
+
+            await page.goto(f"{home}/people")
+            await page.fill("#user", "anna")
+            await page.get_by_role("button", name="Make a link for them").click()
+            link = await page.inner_text("#invitation")
+            await comes_in_by(browser, link)
+
+            await page.goto(f"{home}/tokens")
+            await page.fill("#name", "monitor")
+            await page.get_by_role("button", name="Make a token").click()
+            await page.get_by_role("button", name="Revoke monitor").click()
+            assert await page.get_by_role("button", name="Revoke monitor").count() == 0
+
+            await page.goto(f"{home}/account")
+            await page.click("#set-up")
+            secret = await page.input_value("[name=secret]")
+            step = int(STILL.timestamp()) // 30
+            await page.fill("#code", pyotp.TOTP(secret).generate_otp(step))
+            await page.fill("#old", PASSWORD)
+            await page.click("main .fields button")
+            await page.goto(f"{home}/account")
+            await page.locator("form[action='/logout'] button").click()
+            await page.fill("#user", "owner")
+            await page.fill("#password", PASSWORD)
+            await page.click("main form button")
+            await page.fill("#code", pyotp.TOTP(secret).generate_otp(step + 1))
+            await page.click("main form button")
+            assert page.url == f"{home}/"
+            await browser.close()
+
+
+async def comes_in_by(browser: Browser, link: str) -> None:
+    """Somebody who was let in: a password, and the house as a helper sees it."""
+    page = await (await browser.new_context(locale="fr-FR", java_script_enabled=False)).new_page()
+    await page.goto(link)
+    await page.click("main button")
+    await page.fill("#new", PASSWORD)
+    await page.fill("#again", PASSWORD)
+    await page.click("main .fields button")
+    await page.click("nav a[href='/']")
+    assert await page.locator("html").get_attribute("lang") == "fr"
+    assert await page.locator("a[href='/settings'], #add").count() == 0, "a helper is shown no button that is refused"
