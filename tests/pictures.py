@@ -348,16 +348,17 @@ async def come_in(world: World, browser: Browser, language: str, scheme: str, wi
 
 
 async def for_readme(browser: Browser) -> None:
-    """The home page, in both languages."""
+    """The home page in both languages: all of it when all is well, the first screen when something is not."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    async with opened((furnish, save)) as world:
-        await world.house.people.set_password("owner", PASSWORD)
-        for language, name in (("en", "home.png"), ("fr", "home.fr.png")):
-            context = await come_in(world, browser, language, "light", 1280)
-            page = await context.new_page()
-            await page.goto(address(world))
-            await page.screenshot(path=PICTURES / name, full_page=True)
-            await context.close()
+    for name, furnishings, whole in (("home", (furnish, save), True), ("trouble", (furnish, worry), False)):
+        async with opened(furnishings) as world:
+            await world.house.people.set_password("owner", PASSWORD)
+            for language, end in (("en", "png"), ("fr", "fr.png")):
+                context = await come_in(world, browser, language, "light", 1280)
+                page = await context.new_page()
+                await page.goto(address(world))
+                await page.screenshot(path=PICTURES / f"{name}.{end}", full_page=whole)
+                await context.close()
 
 
 def pages_of(mood: str, world: World) -> dict[str, str]:
