@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from gardien.errors import CommandFailed
 from gardien.faces.server import make_app
 from tests.coming_back import HOME, Practice, practice
 from tests.live_routes import FILL, walk
@@ -29,8 +30,13 @@ async def went_wrong(made: Practice) -> list[int]:
     quiet.restic.unreadable.add(home / "Liste d’attente.txt")
     jobs.append(await house.backups.create("nextcloud"))
     await house.runner.wait(jobs[2])
-    assert [(await house.runner.job(each)).state for each in jobs] == ["done", "failed", "failed"]
-    snapshot = (await house.backups.list("nextcloud"))[0]
+    quiet.restic.fails = CommandFailed("a program failed", detail="open /x/Liste d’attente.txt: input/output error")
+    jobs.append(await house.backups.create("nextcloud"))
+    await house.runner.wait(jobs[3])
+    quiet.restic.fails = None
+    assert [(await house.runner.job(each)).state for each in jobs] == ["done", "failed", "failed", "failed"]
+    assert "attente" in (await house.runner.job(jobs[3])).detail
+    snapshot = next(each for each in await house.backups.list("nextcloud") if each.missed)
     assert not snapshot.good and any("attente" in each for each in snapshot.missed)
     await house.watch.look()
     return [job.id for job in await house.runner.jobs()]
@@ -79,6 +85,7 @@ async def test_threat_1_no_name_of_a_file_reaches_who_may_only_look() -> None:
         # An owner is told: the names were there to be found.
         client.session.cookie_jar.clear()
         assert (await post(client, f"/login/{await house.people.link()}")).status == 303
-        snapshot = (await house.backups.list("nextcloud"))[0]
-        async with client.get(f"/api/v1/snapshots/{snapshot.id}") as response:
-            assert "attente" in await response.text()
+        snapshot = next(each for each in await house.backups.list("nextcloud") if each.missed)
+        for path in (f"/api/v1/snapshots/{snapshot.id}", f"/jobs/{jobs[0]}", f"/api/v1/jobs/{jobs[0]}"):
+            async with client.get(path) as response:
+                assert "attente" in await response.text(), path
