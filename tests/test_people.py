@@ -11,6 +11,7 @@ from aiohttp import ClientSession, UnixConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from gardien.errors import BadInput, Busy, NotFound, Refused
+from gardien.faces import contract
 from gardien.faces.deeds import words_of
 from gardien.faces.powers import SAFE
 from gardien.faces.server import make_app, serve
@@ -174,6 +175,7 @@ async def test_the_second_factor_is_asked_for_and_no_code_works_twice(client: Cl
     await come_in(client, world)
     secret, spare = await enrol(client)
     assert len(set(spare)) == 10
+    assert (await world.house.people.deeds())[0].what.text == "second factor set up"
     assert (await client.get("/")).status == 200  # this one goes on
     client.session.cookie_jar.clear()
     response = await post(client, "/login", password=PASSWORD, next="/jobs")
@@ -479,3 +481,31 @@ async def test_threat_1_the_tokens_of_one_who_is_no_owner_any_more_let_in_nobody
     assert await people.token(text) is not None
     await people.change("anna", "helper")
     assert await people.token(text) is None
+
+
+async def test_nothing_is_done_unseen_because_it_is_called_a_dry_run(client: Client, world: World) -> None:
+    people = world.house.people
+    text = await people.add_token("program", ["read", "inside", "backup", "update", "act"])
+    headers = {"Authorization": f"Bearer {text}"}
+    assert client.app is not None
+    done = 0
+    for route in walk(client.app):
+        if route.method != "POST" or not route.pattern.startswith(API):
+            continue
+        known = contract.of(route_handler(client, route.pattern))
+        if known is None or "dry_run" in known.may:
+            continue
+        before = len(await people.deeds())
+        async with client.post(route.path, json={"dry_run": True}, headers=headers) as response:
+            assert response.status >= 400 or len(await people.deeds()) == before + 1, route
+            done += 1
+    assert done > 10
+
+
+def route_handler(client: Client, pattern: str) -> object:
+    assert client.app is not None
+    return next(
+        each.handler
+        for each in client.app.router.routes()
+        if each.method == "POST" and each.resource is not None and each.resource.canonical == pattern
+    )

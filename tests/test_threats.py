@@ -235,6 +235,11 @@ async def test_threat_7_nothing_that_is_called_oddly_runs_in_a_browser(tmp_path:
                 "jobs",
                 "log",
                 "account",
+                "alerts",
+                "updates",
+                "machine",
+                "stacks/notes/restart",
+                "stacks/notes/remove",
             ]
             for path in [*paths, f"jobs/{failed.id}", "tokens", "people"]:
                 await look(page, f"{home}/{path}", complaints)
