@@ -1115,7 +1115,7 @@ class FakeHost:
         return self.set_by_network
 
     async def resolve(self, name: str) -> tuple[str, ...]:
-        return self.names.get(name, ())
+        return self.names.get(name, ("192.0.2.25",) if name.endswith(".example") else ())
 
 
 class FakeSsh:

@@ -216,6 +216,8 @@ async def test_letters_are_set_shown_and_taken_back(person: Person, quiet: Quiet
     assert "writes to nobody yet" in await person.reads("/settings")
     status, page = await person.sends("/settings/letters", *MAIL[1:], ("mail.to", "nobody"))
     assert status == 400 and "Write a mail address" in page and 'aria-invalid="true"' in page
+    status, page = await person.sends("/settings/letters", *MAIL[:2], *MAIL[3:], ("mail.host", "mail.exampel"))
+    assert status == 400 and "No machine called mail.exampel is known" in page and 'value="mail.exampel"' in page
     status, page = await person.sends("/settings/letters", *MAIL, ("password", "very secret"))
     assert status == 200 and "mail.example" in page and "very secret" not in page and file.read_text() == before
     fields = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)

@@ -176,6 +176,9 @@ def _told_outside(settings: Settings) -> Iterator[Fault]:
             yield never_asked(at, host)
 
 
+MAIL_HOST: tuple[Key, ...] = ("mail", "host")
+
+
 def told_outside(settings: Settings) -> Iterator[tuple[tuple[Key, ...], str]]:
     """The hosts that are told something, and where each is written."""
     second = settings.second_way
@@ -183,7 +186,7 @@ def told_outside(settings: Settings) -> Iterator[tuple[tuple[Key, ...], str]]:
         if url is not None:
             yield at, (urlsplit(url).hostname or "").rstrip(".")
     if settings.mail is not None:
-        yield ("mail", "host"), settings.mail.host.strip("[]").rstrip(".")
+        yield MAIL_HOST, settings.mail.host.strip("[]").rstrip(".")
 
 
 def never_asked(at: tuple[Key, ...], host: str) -> Fault:
@@ -192,6 +195,16 @@ def never_asked(at: tuple[Key, ...], host: str) -> Fault:
         at,
         N_("{host} leads to an address that gardien never asks"),
         N_("Link-local addresses and those where a cloud hands out its machines’ keys are never asked."),
+        host=host,
+    )
+
+
+def nobody_knows(at: tuple[Key, ...], host: str) -> Fault:
+    """What is wrong where a name leads nowhere."""
+    return _fault(
+        at,
+        N_("no machine called {host} is known"),
+        N_("Is it spelt as your mail provider’s help page has it? Without a line to the internet try again later."),
         host=host,
     )
 

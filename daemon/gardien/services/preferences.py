@@ -9,7 +9,7 @@ from gardien.errors import Busy, Refused
 from gardien.model.edit import Changes, Edit
 from gardien.model.fault import Faults
 from gardien.model.settings import Settings
-from gardien.rules.house_settings import never_asked, told_outside
+from gardien.rules.house_settings import MAIL_HOST, never_asked, nobody_knows, told_outside
 from gardien.rules.reach import forbidden
 from gardien.services.ports import World
 from gardien.words import N_
@@ -103,11 +103,16 @@ class Preferences:
             )
 
     async def _require_elsewhere(self, settings: Settings) -> None:
-        """A name must not lead to where a cloud hands out its machines’ keys."""
+        """A name must not lead to where a cloud hands out its machines’ keys; that of the mail server somewhere."""
         known = set(told_outside(self._world.settings))
         for at, host in told_outside(settings):
-            if (at, host) not in known and any(map(forbidden, (host, *await self._world.host.resolve(host)))):
+            if (at, host) in known:
+                continue
+            addresses = await self._world.host.resolve(host)
+            if any(map(forbidden, (host, *addresses))):
                 raise Faults([never_asked(at, host)])
+            if not addresses and at == MAIL_HOST:  # others may be known to a proxy alone
+                raise Faults([nobody_knows(at, host)])
 
 
 def _aside(secret: Path) -> Path:
