@@ -23,7 +23,7 @@ RECENT = 5
 SHOWN = 100  # backups of a stack
 YEAR = 365 * 24 * 3600
 JOBS = 50  # on a page
-ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup")  # that a stack's own page can begin
+ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup", "drill")  # that a stack's own page can begin
 
 DRAWN = web.AppKey("drawn", Drawings)
 

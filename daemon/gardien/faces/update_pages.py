@@ -63,6 +63,7 @@ async def run_page(request: web.Request) -> web.Response:
         **shown.context(),
         stack=stack,
         plan=plan,
+        took=await house.runner.took("update", stack.name),
         watched=house.settings.limits.watch_update,
     )
 

@@ -9,3 +9,6 @@ CREATE TABLE stretch (
     says  TEXT NOT NULL,
     PRIMARY KEY (stack, probe, began)
 ) STRICT, WITHOUT ROWID;
+
+-- The last runs of one kind are asked for at every look at a page or at the agenda; a house has thousands of others.
+CREATE INDEX job_by_kind ON job (subject, json_extract(plan, '$.kind'), id);
