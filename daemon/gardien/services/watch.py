@@ -32,7 +32,8 @@ from gardien.words import N_, Words
 log = logging.getLogger(__name__)
 
 LISTEN_AGAIN = 15.0  # seconds, after Docker was away
-TICK = 5.0  # seconds between two looks at the engine
+TICK = 5.0  # seconds between two looks at the engine, while anything moves or is not well
+CALM = 30.0  # seconds between two looks while all is well and no probe is due; what dies is heard at once
 SETTLE_EVERY = 60.0  # seconds between two looks at the disks and at what is owed, when nothing moves
 COMPARE_EVERY = 900.0  # seconds between two comparisons of what runs with what was set up
 BEGUN_ANEW = "begun-anew"  # under which the store notes when it replaced a damaged one
@@ -86,6 +87,7 @@ class Watch:
         self._docker_answered = False
         self._limits_memory = True
         self._hurry = asyncio.Event()
+        self.wait = TICK  # seconds from the last look to the next
         self._looking = asyncio.Lock()
 
     async def run(self) -> None:
@@ -93,15 +95,15 @@ class Watch:
         listeners = [asyncio.create_task(each) for each in (self._look_when_a_job_moves(), self._hear_docker())]
         try:
             while True:
+                self._hurry.clear()  # before the look: what happens during it may be too late for it
                 try:
                     await self.look()
                 except MemoryFailed as error:
                     log.warning("%s", error)
                 except Exception:
                     log.exception("a look at the house failed")
-                self._hurry.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), TICK)
+                    await asyncio.wait_for(self._hurry.wait(), self.wait)
         finally:
             for each in listeners:
                 each.cancel()
@@ -144,8 +146,9 @@ class Watch:
                 self._hurry.set()
 
     async def look(self) -> None:
-        """One look at everything that is due."""
+        """One look at everything that is due. `wait` says after how many seconds the next one is."""
         async with self._looking:
+            self.wait = TICK
             try:
                 await self._look()
             except MemoryFailed as error:
@@ -183,6 +186,19 @@ class Watch:
         if moved or clock - self._settled_at >= SETTLE_EVERY:
             self._settled_at = clock
             await self._settle_alerts(docker_answers=containers is not None)
+        if not (busy or moved) and all(health.health in ("well", "stopped") for health in healths):
+            self.wait = self._until_due(stacks)
+
+    def _until_due(self, stacks: Sequence[Stack]) -> float:
+        """Seconds until a probe is due, where all is well."""
+        clock = asyncio.get_running_loop().time()
+        due = (
+            self._memory[stack.name].asked.get(name, clock) + probe.period - clock
+            for stack in stacks
+            if stack.name in self._memory and self._memory[stack.name].containers
+            for name, probe in stack.manifest.probes.items()
+        )
+        return min(CALM, max(TICK, min(due, default=CALM)))
 
     async def _greet_docker(self, answers: bool) -> None:
         """At our start, and whenever Docker was away: what is meant to run is started, should it not come by itself."""
