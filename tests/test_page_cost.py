@@ -18,7 +18,7 @@ from gardien.services.stacks import Stacks
 from tests.fakes import neighbours
 from tests.quiet_house import COMPOSE, quiet_house, short_folder, write_settings
 
-HEAVY = ("docker", "requests", "apscheduler", "click")
+HEAVY = ("docker", "requests", "apscheduler", "click", "pyotp", "segno")
 
 
 class Counting(jinja2.Environment):

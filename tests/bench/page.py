@@ -36,7 +36,7 @@ UNIT = Path(__file__).parents[2] / "systemd" / "gardien.service"
 FLOOR = """
 import sys
 import aiohttp_session, aiosmtplib, aiosqlite, argon2, babel.dates, babel.numbers, babel.support, cronsim, jinja2
-import prometheus_client, psutil, pyotp, ruamel.yaml, segno
+import prometheus_client, psutil, ruamel.yaml
 from aiohttp import web
 from pydantic import BaseModel
 page = jinja2.Environment(autoescape=True).from_string("{% for n in range(60) %}<p>{{ n }}</p>{% endfor %}")

@@ -4,7 +4,6 @@ import json
 import re
 from datetime import datetime
 
-import segno
 from aiohttp import web
 from aiohttp_session import get_session
 from markupsafe import Markup
@@ -115,6 +114,8 @@ async def offer_factor(request: web.Request) -> web.Response:
 async def _factor_page(request: web.Request, secret: str | None, wrong: GardienError | None = None) -> web.Response:
     house, user = request.app[HOUSE], person(request)
     offer = house.people.factor.offer(user, house.settings.name, secret)
+    import segno  # noqa: PLC0415  (few need it)
+
     square = segno.make(offer.uri, error="m", micro=False).svg_inline(scale=4, border=3, light="#fff", svgclass="qr")
     return request.app[SCREEN].page(
         request,

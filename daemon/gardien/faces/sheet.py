@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import segno
 from markupsafe import Markup
 
 from gardien.faces import present, shapes_places
@@ -45,6 +44,8 @@ def rows(sheet: Sheet, language: str) -> list[tuple[str, str]]:
 
 def qr(sheet: Sheet) -> str | None:
     """An SVG of the code, as markup without a foreign reference; None if it is too long for one."""
+    import segno  # noqa: PLC0415  (sheets are seldom looked at)
+
     try:
         made = segno.make(in_one_line(sheet), error="m", micro=False)
     except segno.DataOverflowError:
