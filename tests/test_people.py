@@ -509,3 +509,12 @@ def route_handler(client: Client, pattern: str) -> object:
         for each in client.app.router.routes()
         if each.method == "POST" and each.resource is not None and each.resource.canonical == pattern
     )
+
+
+async def test_threat_6_who_guesses_at_an_open_page_is_written_down(client: Client, world: World) -> None:
+    await world.house.people.set_password("owner", PASSWORD)
+    assert (await post(client, "/login", password=PASSWORD)).status == 303
+    for path, data in (("/account", {"old": "guess"}), ("/account/factor/remove", {"old": "guess"})):
+        assert (await post(client, path, new=PASSWORD, again=PASSWORD, **data)).status == 400
+    found = [(each.who, each.what.text) for each in await world.house.people.deeds() if each.refused]
+    assert found == [("owner", "wrong password, from {address}")] * 2

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gardien.errors import BadInput, Busy, GardienError
 from gardien.faces.auth import COOKIE, enter, over_socket, text_of
 from gardien.faces.auth import hashed as hashed_cookie
+from gardien.faces.deeds import guessed
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.model.person import CONSOLE, OWNER, ROLE, Visit
 from gardien.words import N_
@@ -103,6 +104,7 @@ async def _prove(request: web.Request, user: str) -> None:
     if await people.has_password(user) and not await by_link(request):
         old = await text_of(request, "old")
         if await people.enter_by_password(user, old, request.remote or "") is None:
+            await guessed(request, user)
             raise BadInput(N_("the present password is not right"), N_("Type the one you signed in with."))
 
 

@@ -7,6 +7,7 @@ from gardien.errors import BadInput, GardienError, Refused
 from gardien.faces import sheet
 from gardien.faces.account_pages import person
 from gardien.faces.auth import over_socket
+from gardien.faces.deeds import guessed
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import to_job
 from gardien.model.kit import Asked
@@ -65,6 +66,7 @@ async def require_password(request: web.Request, password: str) -> None:
         return
     people = request.app[HOUSE].people
     if await people.enter_by_password(person(request), password, request.remote or "") is None:
+        await guessed(request, person(request))
         raise BadInput(N_("the present password is not right"), N_("Type the one you signed in with."))
 
 
