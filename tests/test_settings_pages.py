@@ -157,3 +157,18 @@ async def test_a_place_in_the_settings_file_is_taken_out_there_and_brought_back(
         and "+  box:" in await person.reads("/settings/back")
     )
     assert (await person.sends("/settings/back"))[0] == 303 and file(quiet).read_text() == former
+
+
+async def test_a_language_once_chosen_holds_in_the_next_browser(person: Person, quiet: Quiet) -> None:
+    async def home_in(language: str, header: str) -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            other = Person(session, quiet.house.settings.page.port)
+            session.headers["Accept-Language"] = header
+            assert (await other.sends(f"/login/{await quiet.house.people.link()}"))[0] == 303
+            assert f'<html lang="{language}">' in await other.reads("/")
+
+    await home_in("en", "en")
+    assert (await person.sends("/language", ("language", "fr"), ("next", "/")))[0] == 303
+    await home_in("fr", "en")
+    assert (await person.sends("/language", ("language", "xx"), ("next", "/")))[0] == 303
+    await home_in("fr", "en")

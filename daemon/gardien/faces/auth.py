@@ -17,6 +17,7 @@ from gardien.errors import Busy, NotAllowed
 from gardien.faces.deeds import guessed, recorded, refused, signed_in
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.powers import needed, veiled
+from gardien.faces.screen import LANGUAGE_COOKIE, keep_language, language_note
 from gardien.model.person import CONSOLE, EVERYTHING, GRANTS, OWNER, POWER, Means, Person, Power
 from gardien.services.ports import Store
 from gardien.words import N_, Words
@@ -175,7 +176,20 @@ async def enter(request: web.Request, user: str, by: str) -> None:
     now = datetime.now(UTC).isoformat()
     where = {"address": request.remote or "", "agent": request.headers.get("User-Agent", "")[:200]}
     session.update(user=user, by=by, seen=now, began=now, **where)
+    if LANGUAGE_COOKIE not in request.cookies:
+        request["speaks"] = await request.app[HOUSE].store.noted(language_note(user))
     await signed_in(request, user, by)
+
+
+@web.middleware
+async def speak(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whoever signs in and is led on reads on in the language that they chose elsewhere."""
+    try:
+        return await handler(request)
+    except web.HTTPRedirection as onward:
+        if speaks := request.get("speaks"):
+            keep_language(request, onward, speaks)
+        raise
 
 
 def own_path(wish: object) -> str:

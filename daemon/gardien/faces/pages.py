@@ -11,7 +11,7 @@ from gardien.errors import NotFound
 from gardien.faces import answering, auth, history, present
 from gardien.faces.drawn import Drawings
 from gardien.faces.keys import HOUSE, SCREEN
-from gardien.faces.screen import LANGUAGE_COOKIE
+from gardien.faces.screen import keep_language, language_note
 from gardien.model.overview import JobView, Overview, StackView
 from gardien.model.person import Power
 from gardien.model.plan import Kind
@@ -21,7 +21,6 @@ from gardien.words import N_
 STALE = timedelta(minutes=3)  # a watchman who has not looked for so long is not believed
 RECENT = 5
 SHOWN = 100  # backups of a stack
-YEAR = 365 * 24 * 3600
 JOBS = 50  # on a page
 ASKED_AT_ONCE: tuple[Kind, ...] = ("start", "backup", "drill")  # that a stack's own page can begin
 
@@ -202,15 +201,9 @@ async def choose_language(request: web.Request) -> web.Response:
     response = web.HTTPSeeOther(auth.own_path(form.get("next")))
     chosen = form.get("language")
     if chosen in present.LANGUAGES:
-        response.set_cookie(
-            LANGUAGE_COOKIE,
-            str(chosen),
-            path="/",
-            max_age=YEAR,
-            httponly=True,
-            samesite="Strict",
-            secure=request.secure,
-        )
+        keep_language(request, response, str(chosen))
+        if "user" in request:
+            await request.app[HOUSE].store.note(language_note(request["user"]), str(chosen))
     raise response
 
 

@@ -187,6 +187,19 @@ class Screen:
         return web.Response(body=body, content_type=asset.kind, charset=charset, headers=headers)
 
 
+def keep_language(request: web.Request, response: web.StreamResponse, language: str) -> None:
+    """Let this browser remember it."""
+    year = 365 * 24 * 3600
+    response.set_cookie(
+        LANGUAGE_COOKIE, language, path="/", max_age=year, httponly=True, samesite="Strict", secure=request.secure
+    )
+
+
+def language_note(user: str) -> str:
+    """Under which the store notes what language somebody chose, for the next browser they sign in with."""
+    return f"language:{user}"
+
+
 @lru_cache(64)
 def preferred(header: str) -> str | None:
     """The language we speak that an `Accept-Language` header likes best."""

@@ -192,6 +192,7 @@ def make_app(house: House, templates: Path | None = None) -> web.Application:
             one_moment,
             session_middleware(auth.StoreSessions(house.store)),
             auth.gate,
+            auth.speak,
             first_run_pages.mark,
         ]
     )

@@ -252,7 +252,7 @@ LANGUAGES = Section(
             "language",
             "choice",
             N_("Language"),
-            N_("whoever wants another one for the page chooses it at its top; their browser remembers it"),
+            N_("whoever wants another one for the page chooses it at its top; gardien remembers it of each person"),
             choices=LANGUAGE,
         ),
     ),
