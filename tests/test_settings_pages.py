@@ -93,13 +93,15 @@ async def test_who_else_is_told_and_from_when_on(person: Person, quiet: Quiet) -
             "/settings/second-way", *way, ("second_way.url", url), ("password", "tk_secret")
         )
         assert status == 400 and said in page and "tk_secret" not in page, page
+    assert 'name="held"' in page and "There is one" in page  # what was typed is kept over a mistake elsewhere
+    assert 'name="held"' not in await person.reads("/settings/second-way")
     status, page = await person.sends("/settings/watcher", ("ping", "no address"))
     assert status == 400 and 'value="no address"' in page
     status, page = await person.sends("/settings/warnings", ("watch.disk_low", "90"), ("watch.hot", "80"))
     assert status == 400 and "Write 50 or less" in page
     address = ("second_way.url", "https://ntfy.example/our-practice")
     for section, fields, said, written in (
-        ("second-way", (*way, address, ("password", "tk_secret")), "Of every trouble", "kind: ntfy"),
+        ("second-way", (*way, address, ("held", "1")), "Of every trouble", "kind: ntfy"),
         ("watcher", (("ping", "https://hc.example/ping/5f3c"),), "hc.example", "ping: https://hc.example/ping/5f3c"),
         ("warnings", (("watch.disk_low", "15"), ("backup.late_after_hours", "50")), "50", "disk_low: 15"),
     ):

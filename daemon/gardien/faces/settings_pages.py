@@ -23,6 +23,7 @@ GO, BACK = "go", "back"  # the buttons below what was shown
 SECTION = r"/settings/{section:letters|second-way|watcher|warnings|schedules|updates|language}"
 PLACE, TIMES = f"{TARGET}/settings", f"{STACK}/times"
 PASSWORD = "password"  # noqa: S105  (the field's name)
+HELD = "held"  # in a form that is shown again: what was typed as the password is kept, though not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ async def _form(
     request: web.Request, section: Section, form: Mapping[str, str], wrong: GardienError | None = None
 ) -> web.Response:
     house = request.app[HOUSE]
-    secret = section.secret
+    secret = section.secret.file(house.preferences.now) if section.secret is not None else None
+    held = secret is not None and request.method == "POST" and await house.preferences.holds(secret)
     return request.app[SCREEN].page(
         request,
         "house_form.html",
@@ -120,7 +122,8 @@ async def _form(
         days=asks.DAYS,
         on=forms.is_on(section, house.preferences.now),
         rows={ask.name: forms.rows(form, ask.name) for ask in section.asks},
-        has_password=secret is not None and await house.preferences.has(secret.file(house.preferences.now)),
+        held=held,
+        has_password=held or (secret is not None and await house.preferences.has(secret)),
     )
 
 
@@ -147,13 +150,13 @@ async def change(request: web.Request) -> web.Response:
     """Say what changes, then change it."""
     section, house = await _section(request), request.app[HOUSE]
     form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-    password = form.pop(PASSWORD, None)
+    password, held_before = form.pop(PASSWORD, None), form.pop(HELD, None)
     if BACK in form:
         return await _form(request, section, form)
     settings = house.preferences.now
     secret = section.secret.file(settings) if section.secret is not None and "off" not in form else None
     try:
-        if secret is not None and GO not in form:
+        if secret is not None and GO not in form and (password or not held_before):
             await house.preferences.hold(secret, password or None)
         changed = forms.changes(section, form, settings)
         if GO in form:

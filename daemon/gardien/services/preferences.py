@@ -80,8 +80,8 @@ class Preferences:
         await self._world.files.write(aside, text + "\n")
 
     async def has(self, secret: Path) -> bool:
-        """Whether there is one, in use or held."""
-        return await self._world.files.exists(secret) or await self.holds(secret)
+        """Whether there is one in use."""
+        return await self._world.files.exists(secret)
 
     async def holds(self, secret: Path) -> bool:
         """Whether one waits to be used."""
