@@ -1,5 +1,6 @@
 """A practice that was saved, tried, updated, and has its sheet: for pictures and browsers' tests."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from gardien.faces.server import make_app
 from gardien.faces.settings_pages import SECTION
 from gardien.model.plan import Json
 from gardien.model.snapshot import Snapshot
+from gardien.services.house import House
+from gardien.services.recover import NOTE as RECOVERY
 from tests.contracts.test_house_in_memory import Nextcloud
 from tests.fakes import Leaf
 from tests.live_routes import pages
@@ -126,6 +129,13 @@ async def _join(quiet: Quiet, user: str) -> None:
     await people.factor.enrol(user, secret, pyotp.TOTP(secret).now())
 
 
+async def taken_over(house: House) -> None:
+    """As if it had come from a sheet, and one application had not come back."""
+    told = {"machine": house.settings.name, "target": "box", "repository": "", "begun": "2026-03-01T09:00:00+00:00"}
+    note = {**told, "stacks": ["nextcloud", "demo"], "ready": True, "queued": True}
+    await house.store.note(RECOVERY, json.dumps(note))
+
+
 @asynccontextmanager
 async def practice() -> AsyncIterator[Practice]:
     """Nextcloud with a few files, two backups, one trial restore that went well and one that did not, an update to go
@@ -153,6 +163,7 @@ async def practice() -> AsyncIterator[Practice]:
             await house.preferences.apply({("name",): "cabinet-rue-basse"})
             await _join(quiet, COLLEAGUE)
             await house.browse.open(newest)
+            await taken_over(house)
             at = f"/snapshots/{newest.id}"
             hits = {hit.entry.name: hit.entry.id for hit in await house.browse.search(newest, "e")}
             folder, file = hits["Comptes rendus"], hits["Liste d’attente.txt"]
@@ -170,5 +181,6 @@ async def practice() -> AsyncIterator[Practice]:
                     "month": f"/proofs/{datetime.now().astimezone():%Y-%m}",
                     "month-without": "/proofs/2020-02",
                     "kit": "/kit",
+                    "restore": f"/stacks/nextcloud/restore?snapshot={newest.id}",
                 },
             )
