@@ -11,6 +11,7 @@ from gardien.adapters import store_stretches
 from gardien.adapters.store import SqliteStore
 from gardien.faces.answering import Answering, answering
 from gardien.model.health import Stretch
+from gardien.model.plan import Kind
 from gardien.words import N_, Words
 from tests.faces_world import World, make_world
 from tests.memory_house import STACK, memory_house
@@ -174,15 +175,13 @@ async def test_a_stack_says_itself_what_its_probes_mean(world: World, client: Cl
     assert "Its notes open." in (await read(client, "/stacks/wiki")).text
 
 
-@pytest.mark.parametrize("kind", ["stop", "restart", "remove"])
-async def test_how_long_it_takes_is_said_before(world: World, client: Client, kind: str) -> None:
-    assert "it was not done before" in (await read(client, f"/stacks/notes/{kind}")).text
-    world.add_job(kind, "notes", "done", ago=DAY, took=timedelta(seconds=40))  # type: ignore[arg-type]
-    world.add_job(kind, "notes", "failed", took=timedelta(seconds=3))  # type: ignore[arg-type]
-    assert "It took 40 s last time." in (await read(client, f"/stacks/notes/{kind}")).text
-
-
-async def test_how_long_a_start_takes_stands_beside_its_button(world: World, client: Client) -> None:
+async def test_how_long_it_takes_is_said_before(world: World, client: Client) -> None:
+    kinds: tuple[Kind, ...] = ("stop", "restart", "remove")
+    for kind in kinds:
+        assert "it was not done before" in (await read(client, f"/stacks/notes/{kind}")).text
+        world.add_job(kind, "notes", "done", ago=DAY, took=timedelta(seconds=40))
+        world.add_job(kind, "notes", "failed", took=timedelta(seconds=3))
+        assert "It took 40 s last time." in (await read(client, f"/stacks/notes/{kind}")).text
     world.add_stack("wiki", "Wiki", health="down")
     world.add_job("start", "wiki", "done", ago=DAY, took=timedelta(seconds=75))
     text = (await read(client, "/stacks/wiki")).text
