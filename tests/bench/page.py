@@ -26,7 +26,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import aiohttp
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
+from gardien.faces import present
 from tests.contracts.docks import make_image
 from tests.world.box import Box, box, docker, free_port
 
@@ -150,7 +153,12 @@ def best(one: Process, other: Process | None) -> Process:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Both sides as they run on a real machine: modules compiled, as pip leaves them, in systemd's environment."""
+    """Both sides as they run on a real machine: modules and translations compiled, as pip leaves them, in systemd's
+    environment.
+    """
+    for catalogue in Path(present.LOCALE).glob("*/LC_MESSAGES/*.po"):
+        with catalogue.open("rb") as source, catalogue.with_suffix(".mo").open("wb") as built:  # git knows them not
+            write_mo(built, read_po(source))
     for line in UNIT.read_text().splitlines():
         if line.startswith("Environment=") and not line.startswith("Environment=HOME="):
             name, _, value = line.removeprefix("Environment=").partition("=")
