@@ -333,6 +333,18 @@ async def test_a_link_works_once_and_looking_does_not_use_it_up(client: Client, 
     assert await status(client, "GET", "/") == 303
 
 
+async def test_what_breaks_over_a_link_does_not_write_it_down(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(token: str) -> str | None:
+        raise RuntimeError("broken")
+
+    token = await world.house.people.link()
+    monkeypatch.setattr(world.house.people, "enter_by_link", broken)
+    assert (await post(client, f"/login/{token}")).status == 500
+    assert "POST /login/{token}" in caplog.text and token not in caplog.text
+
+
 async def test_changing_the_password_asks_for_the_present_one(client: Client, world: World) -> None:
     await world.house.people.set_password("owner", PASSWORD)
     await post(client, "/login", password=PASSWORD)

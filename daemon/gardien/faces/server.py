@@ -148,7 +148,9 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     except GardienError as error:
         return _error(request, wire.STATUS.get(error.code, 500), error)
     except Exception as error:
-        log.exception("%s %s", request.method, request.path)
+        # The pattern: in the path itself there may be a link that lets somebody in.
+        resource = request.match_info.route.resource
+        log.exception("%s %s", request.method, resource.canonical if resource is not None else "")
         return _error(request, 500, unexpected(error))
 
 
