@@ -171,6 +171,7 @@ async def practice() -> AsyncIterator[Practice]:
                 quiet,
                 {
                     "stack": "/stacks/nextcloud",
+                    "restore-summary": f"/stacks/nextcloud/restore?snapshot={newest.id}",
                     "top": at,
                     "folder": f"{at}/{folder}",
                     "found": f"{at}?search=e",
