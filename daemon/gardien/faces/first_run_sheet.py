@@ -27,7 +27,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 
 @dataclass
 class Held:
-    """The sheet that was looked at last; in memory alone, and in no page that is sent."""
+    """The sheet that was looked at last; in memory alone, and in no page that is sent once it was read."""
 
     token: str = ""
     sheet: str = ""

@@ -95,7 +95,8 @@ async def home(request: web.Request) -> web.Response:
     about = screen.about(request)
 
     def draw() -> str:
-        busy = bool(shown.overview.jobs)
+        passing = any(stack.health.health in {"starting", "paused"} for stack in shown.overview.stacks)
+        busy = bool(shown.overview.jobs) or passing  # what will be otherwise in a moment, for those without scripts
         return screen.text("home.html", shown.language, **{**about, **shown.context()}, busy=busy)
 
     key = ("home.html", shown.language, *about.values())
