@@ -54,15 +54,17 @@ class Place:
     good: list[Snapshot]  # oldest first
 
 
-async def _weeks(request: web.Request, now: datetime) -> Weeks:
+async def _weeks(request: web.Request, shown: Shown) -> Weeks:
     """Those that the address names, or the last ones. What lies ahead is not shown."""
-    today = now.astimezone().date()
+    today = shown.overview.now.astimezone().date()
     last = today
     with suppress(ValueError):
         last = min(today, max(date.fromisoformat(request.query.get("until", "")), date(2000, 1, 1)))
     first = last - SPAN + timedelta(days=1)
     begin = datetime.combine(first, time()).astimezone()
-    older = await request.app[HOUSE].backups.list(until=begin, most=1)
+    older = False
+    for stack in shown.overview.stacks:  # one by one: so an index serves, and mostly the first has some
+        older = older or bool(await request.app[HOUSE].backups.list(stack.name, until=begin, most=1))
     before = first - timedelta(days=1) if older else None
     return Weeks(first, last, last == today, before, min(today, last + SPAN) if last < today else None)
 
@@ -70,7 +72,7 @@ async def _weeks(request: web.Request, now: datetime) -> Weeks:
 async def look_at_backups(request: web.Request) -> tuple[Shown, dict[str, object]]:
     """The house as this reader sees it, and what the templates read of its backups."""
     shown, house = await look(request), request.app[HOUSE]
-    weeks = await _weeks(request, shown.overview.now)
+    weeks = await _weeks(request, shown)
     targets = {target.name: target for target in shown.overview.targets}
     backups, tried = {}, {}
     for stack in shown.overview.stacks:
