@@ -13,7 +13,7 @@ import pytest
 
 from gardien.adapters.store import SqliteStore, plan_from_json, plan_to_json
 from gardien.errors import BadInput, GardienError, NoSpace, NotFound
-from gardien.model.health import Disk, StackHealth
+from gardien.model.health import Disk, StackHealth, Stretch
 from gardien.model.plan import Plan, Step
 from gardien.model.proof import Outcome, Proof
 from gardien.model.release import Sighting, Tags, Verdict
@@ -143,6 +143,7 @@ async def test_jobs_in_order(store: Store) -> None:
     await store.mark_job(numbers[2], "running", later(11))
     assert [job.id for job in await store.jobs()] == [other, *reversed(numbers)]
     assert [job.id for job in await store.jobs(most=2)] == [other, numbers[3]]
+    assert [job.id for job in await store.jobs(before=numbers[2])] == [numbers[1], numbers[0]]
     assert [job.id for job in await store.jobs(subject="demo")] == [other]
     assert [job.id for job in await store.jobs(open_only=True)] == [numbers[0], numbers[2], numbers[3], other]
     assert [job.id for job in await store.jobs(open_only=True, most=1)] == [numbers[0]]
@@ -238,7 +239,14 @@ async def test_health_and_disks(store: Store) -> None:
     assert await store.healths() == {}
     await store.set_health([well, down])
     better = StackHealth("b", "well", Words("answers"), later(2), later(2))
-    await store.set_health([better])
+    told = Stretch("b", "app", ok=True, says=Words(""), began=later(2), seen=later(2))
+    ill = Stretch("b", "app", ok=False, says=Words.of("{n} are gone", n=2), began=NOON, seen=later(1))
+    await store.set_health([better], [told, ill])
+    longer = replace(told, seen=later(3))
+    await store.set_health([], [longer])
+    assert await store.stretches("b", NOON) == [ill, longer]
+    assert await store.stretches("b", later(2)) == [longer]
+    assert await store.stretches("a", NOON) == []
     assert await store.healths() == {"a": well, "b": better}
     assert await store.disks() == ([], None)
     disks = [Disk("/z", 10, 5), Disk("/a", 0, 0, present=False)]
@@ -265,6 +273,8 @@ async def test_alerts(store: Store) -> None:
     assert [(alert.key, alert.closed) for alert in every] == [("late:a", None), ("disk", None), ("late:a", later(3))]
     assert len({alert.id for alert in every}) == 3
     assert len(await store.alerts(open_only=False, most=1)) == 1
+    assert [each.id for each in await store.alerts(open_only=False, before=every[1].id)] == [every[2].id]
+    assert await store.alerts(before=every[1].id) == []
 
 
 async def test_notes_and_passwords(store: Store) -> None:
