@@ -248,6 +248,8 @@ def test_a_life_by_the_page_alone(nextcloud: Box, chromium: Browser) -> None:
     expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
     page.goto(stack)
     expect(page.locator("main")).not_to_contain_text("changed it by hand", timeout=30_000)
+    page.get_by_role("link", name="Restart…").click()
+    expect(page.locator("main")).to_contain_text("What will happen")
     page.get_by_role("button", name="Restart").click()
     expect(page.locator("main")).to_contain_text("runs and answers", timeout=90_000)
     context.close()
