@@ -3,6 +3,7 @@ application that runs and was saved, in chromium, on a real machine.
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from playwright.sync_api import Page as Browsed
 from gardien.model.job import Job
 from gardien.rules import kit as text
 from gardien.rules.openssh import fingerprint
+from gardien.services.recover import NOTE as RECOVERY
 from tests.pictures import FLAGS
 from tests.quiet_house import Quiet, quiet_house, short_folder, write_settings
 from tests.setting_up import DONE, prepare, steps, take
@@ -153,7 +155,7 @@ async def test_what_fails_is_said_and_tried_again(person: Person, quiet: Quiet) 
     await house.targets.init("box")
     assert (await person.sends("/first-run/go"))[0] == 303
     await over(quiet)
-    assert "runs, and is saved" in await person.reads("/first-run")
+    assert "Runs, and is saved" in await person.reads("/first-run")
 
 
 async def test_a_house_with_applications_has_no_first_run(quiet: Quiet) -> None:
@@ -194,6 +196,28 @@ async def test_a_sheet_is_looked_at_over_a_private_line_alone(person: Person, qu
             assert status == 400 and "others could read along" in page and "<textarea" not in page
     status, page = await person.sends("/first-run/recover/go", ("token", "guessed"))
     assert status == 400 and "typed too long ago" in page
+
+
+async def test_what_did_not_come_back_is_tried_again(person: Person, quiet: Quiet) -> None:
+    house = quiet.house
+    await house.targets.init("box")
+    for number in (
+        lambda: house.life.add("demo", {}),
+        lambda: house.backups.create("demo"),
+        lambda: house.life.remove("demo", with_data=True),
+    ):
+        assert (await house.runner.wait(await number())).state == "done"
+    assert (await person.sends("/first-run/recover/again"))[0] == 400, "nothing was taken over"
+    note = {"machine": house.settings.name, "target": "box", "repository": "", "stacks": ["demo"], "ready": True}
+    begun = house.people.now().isoformat()
+    await house.store.note(RECOVERY, json.dumps({**note, "begun": begun, "queued": True}))
+    page = await person.reads("/first-run/recover/go")
+    assert "Not everything is back yet." in page and "Its restore could not begin" in page
+    assert (await person.sends("/first-run/recover/again"))[0] == 303
+    for job in await house.runner.jobs():
+        await house.runner.wait(job.id)
+    page = await person.reads("/first-run/recover/go")
+    assert "Everything is back." in page and "Is back, and answers" in page and "must stay off" in page
 
 
 # -- settings, without scripts
