@@ -135,6 +135,7 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeSightings, FakeFindings)
         kind: Kind | None = None,
         subject: str | None = None,
         before: int | None = None,
+        ended: tuple[datetime, datetime] | None = None,
         most: int = 50,
     ) -> list[Job]:
         found = [
@@ -142,6 +143,7 @@ class FakeStore(FakePeople, FakeOutbox, FakeRecord, FakeSightings, FakeFindings)
             for job in self._jobs.values()
             if subject in {None, job.plan.subject} and kind in {None, job.plan.kind} and not (open_only and job.over)
             if before is None or job.id < before
+            if ended is None or (job.ended is not None and ended[0] <= job.ended < ended[1])
         ]
         return (found if open_only else found[::-1])[:most]
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextvars
+import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from sqlite3 import Row
 from typing import Any
 
@@ -14,6 +16,7 @@ import aiohttp
 import aiosqlite
 import pytest
 
+from gardien.adapters import database
 from gardien.faces.server import make_app
 from gardien.model.snapshot import Snapshot
 from gardien.services.house import House
@@ -21,6 +24,8 @@ from tests.coming_back import practice
 from tests.live_routes import walk
 from tests.quiet_house import quiet_house, short_folder, write_settings
 
+# Which show all backups there are, or choose among those of one application.
+OF_ALL = {"/api/v1/snapshots", "/api/v1/targets/{target}/retention", "/stacks/{name}/updates/back"}
 STREAMS = {"/live", "/api/v1/jobs/{job}/watch"}
 
 
@@ -53,27 +58,6 @@ async def reader(house: House, user: str = "owner") -> AsyncIterator[aiohttp.Cli
     async with aiohttp.ClientSession(home, cookie_jar=jar, headers={"Origin": home}) as session:
         await (await session.post(f"/login/{await house.people.link(user)}", allow_redirects=False)).read()
         yield session
-
-
-async def test_each_view_is_of_one_moment(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
-    """At most one read transaction for whatever is looked at, though nothing of it was known before."""
-    monkeypatch.setattr("gardien.services.overview.BELIEVED", 0.0)
-    async with practice() as made:
-        house = made.quiet.house
-        routes = [each for each in walk(make_app(house)) if each.method == "GET" and each.pattern not in STREAMS]
-        paths = {**{each.pattern: each.path for each in routes}, **made.pages}
-        most: Counter[str] = Counter()
-        async with reader(house) as session:
-            await (await session.get("/")).read()  # since when a place is ready is written down when it is first asked
-            for pattern, path in paths.items():
-                await house.store.note("somebody", "wrote")
-                house.store._database._held.clear()  # type: ignore[attr-defined]
-                asked.clear()
-                async with session.get(path, allow_redirects=False) as answer:
-                    await answer.read()
-                most[pattern] = len(asked)
-                assert len(asked) <= 1, (pattern, asked)
-        assert most["/"] == most["/stacks/{name}"] == most["/backups"] == most["/jobs"] == 1  # it is counted
 
 
 async def test_many_backups_and_readers_cost_no_reads(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
@@ -145,3 +129,59 @@ async def test_one_connection_sees_what_it_wrote_and_a_look_stays_at_its_moment(
 async def _elsewhere(what: Any) -> Any:
     """Outside of this look."""
     return await asyncio.get_running_loop().create_task(what, context=contextvars.Context())
+
+
+async def test_each_view_is_of_one_moment_and_looks_through_no_years(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    """At most one read transaction for whatever is looked at, though nothing of it was known before; and in it SQLite's
+    machine takes far fewer steps than there would be for each backup and each job of years.
+    """
+    many, done, connect = 6_000, [0], database._connect
+
+    async def counted(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
+        made = await connect(path, read_only=read_only)
+        if read_only:
+            await made.set_progress_handler(step, 100)
+        return made
+
+    def step() -> int:
+        done[0] += 100
+        return 0
+
+    monkeypatch.setattr(database, "_connect", counted)
+    monkeypatch.setattr("gardien.services.overview.BELIEVED", 0.0)
+    async with practice() as made:
+        house, now, most = made.quiet.house, datetime.now(UTC), Counter[str]()
+
+        async def years(db: aiosqlite.Connection) -> None:
+            taken = [(now - timedelta(hours=2 * (back + 1))).isoformat(timespec="microseconds") for back in range(many)]
+            await db.executemany(
+                "INSERT INTO snapshot (target, id, stack, taken, files, bytes, added, pause_seconds, good, version)"
+                " VALUES ('box', ?, 'nextcloud', ?, 1, 1, 1, 1, 1, '')",
+                [(hashlib.sha256(at.encode()).hexdigest(), at) for at in taken],
+            )
+            await db.executemany(
+                "INSERT INTO job (id, subject, plan, state, facts, created, started, ended)"
+                " SELECT id - ?, subject, plan, state, facts, ?2, ?2, ?2 FROM job WHERE id = 2",
+                [(number + 10, at) for number, at in enumerate(taken)],
+            )
+
+        await house.store._write(years)  # type: ignore[attr-defined]
+        routes = [each for each in walk(make_app(house)) if each.method == "GET" and each.pattern not in STREAMS]
+        paths = {**{each.pattern: each.path for each in routes}, **made.pages, "older": "/backups?until=2020-02-02"}
+        async with reader(house) as session:
+            await (await session.get("/")).read()  # since when a place is ready is written down when it is first asked
+            for pattern, path in paths.items():
+                await house.store.note("somebody", "wrote")
+                house.store._database._held.clear()  # type: ignore[attr-defined]
+                asked.clear()
+                done[0] = 0
+                async with session.get(path, allow_redirects=False) as answer:
+                    await answer.read()
+                most[pattern] = done[0]
+                assert len(asked) <= 1, (pattern, asked)
+                assert asked or pattern not in ("/", "/stacks/{name}", "/backups", "/jobs")  # it is counted
+        # Fourteen days of them, of which there is one every two hours here, are looked through for the home page.
+        assert {pattern for pattern, steps in most.items() if steps > many * 6} <= OF_ALL, most.most_common(12)
+        assert all(most[pattern] > many * 6 for pattern in OF_ALL)  # it is counted

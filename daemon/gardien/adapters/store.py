@@ -122,10 +122,13 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
         kind: Kind | None = None,
         subject: str | None = None,
         before: int | None = None,
+        ended: tuple[datetime, datetime] | None = None,
         most: int = 50,
     ) -> list[Job]:
         """Newest first; with `open_only` those that have not ended, oldest first. `before`: with smaller numbers."""
+        begin, end = (as_time(ended[0]), as_time(ended[1])) if ended else (None, None)
         wanted: dict[str, object] = {"subject = ?": subject, "json_extract(plan, '$.kind') = ?": kind, "id < ?": before}
+        wanted |= {"ended >= ?": begin, "ended < ?": end}
         wanted = {each: value for each, value in wanted.items() if value is not None}
         where = " AND ".join([*wanted, "ended IS NULL" if open_only else "true"])
         order = "ASC" if open_only else "DESC"
@@ -244,13 +247,15 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
             "target = ?": target,
             "taken >= ?": as_time(since) if since else None,
             "taken <= ?": as_time(until) if until else None,
-            "instr(id, ?) = 1": begins or None,
+            "id >= ?": begins or None,
+            "id < ?": f"{begins}~" if begins else None,
         }
         wanted = {each: value for each, value in wanted.items() if value is not None}
         where = " AND ".join([*wanted, "good" if good_only else "true"])
+        by = "+taken" if begins else "taken"  # found by its id, or by its time
         found = await self._database.made(
             _snapshot,
-            f"SELECT * FROM snapshot WHERE {where} ORDER BY taken DESC, id DESC LIMIT ?",  # noqa: S608  (our own words)
+            f"SELECT * FROM snapshot WHERE {where} ORDER BY {by} DESC, id DESC LIMIT ?",  # noqa: S608  (our own words)
             *wanted.values(),
             most,
         )

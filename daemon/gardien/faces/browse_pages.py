@@ -34,15 +34,16 @@ async def _context(request: web.Request, snapshot: Snapshot) -> dict[str, object
     seen = await look(request)
     if snapshot.stack not in seen.titles:
         raise NotFound(N_("there is no stack called {stack} here"), stack=snapshot.stack)
-    others = await request.app[HOUSE].backups.list(snapshot.stack, snapshot.target)
-    good = [each for each in others if each.good or each.id == snapshot.id]
-    at = next(index for index, each in enumerate(good) if each.id == snapshot.id)
+    backups, taken = request.app[HOUSE].backups, snapshot.taken
+    place = (snapshot.stack, snapshot.target)
+    newer = [each for each in await backups.list(*place, since=taken, good_only=True) if each.id != snapshot.id]
+    older = [each for each in await backups.list(*place, 2, until=taken, good_only=True) if each.id != snapshot.id]
     return {
         **seen.context(),
         "stack": seen.stack(snapshot.stack),
         "snapshot": snapshot,
-        "newer": good[at - 1] if at else None,
-        "older": good[at + 1] if at + 1 < len(good) else None,
+        "newer": newer[-1] if newer else None,
+        "older": older[0] if older else None,
         "where": f"/snapshots/{snapshot.id}",
         "shown": shown,
         "moment": _moment,

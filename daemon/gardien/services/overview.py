@@ -37,7 +37,7 @@ SLACK = timedelta(hours=2)  # that a backup, and then its copy, may take
 LOOK_BACK = timedelta(days=14)  # in which a missed backup is worth a word
 LONGEST_APART = timedelta(days=32)  # two times of a backup
 EPOCH = datetime.fromtimestamp(0, UTC)
-BELIEVED = 2.0  # seconds: so long what was read holds, if nothing was written: files may have changed, times come
+BELIEVED = 5.0  # seconds: so long what was read holds, if nothing was written: files may have changed, times come
 AGED = 5.0  # seconds: so long an age that was told holds
 RECENT = 8  # ended jobs on the home page
 

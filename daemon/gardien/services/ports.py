@@ -51,9 +51,12 @@ class Store(PeopleStore, Proofs, Outbox, Record, Findings, Sightings, Protocol):
         kind: Kind | None = None,
         subject: str | None = None,
         before: int | None = None,
+        ended: tuple[datetime, datetime] | None = None,
         most: int = 50,
     ) -> list[Job]:
-        """Newest first; with `open_only` those that have not ended, oldest first. `before`: with smaller numbers."""
+        """Newest first; with `open_only` those that have not ended, oldest first. `before`: with smaller numbers;
+        `ended`: from then on, and before then.
+        """
         ...
 
     async def mark_job(

@@ -64,5 +64,4 @@ class Reports:
         )
 
     async def _jobs(self, kind: Kind, since: datetime, until: datetime) -> list[Job]:
-        jobs = await self._world.store.jobs(kind=kind, most=ALL)
-        return [job for job in jobs if job.ended is not None and since <= job.ended < until]
+        return await self._world.store.jobs(kind=kind, ended=(since, until), most=ALL)
