@@ -26,6 +26,7 @@ from tests.quiet_house import quiet_house, short_folder, write_settings
 
 # Which show all backups there are, or choose among those of one application.
 OF_ALL = {"/api/v1/snapshots", "/api/v1/targets/{target}/retention", "/stacks/{name}/updates/back"}
+OF_ALL |= {"restore", "restore-summary"}
 STREAMS = {"/live", "/api/v1/jobs/{job}/watch"}
 
 
