@@ -103,7 +103,7 @@ def test_row_21_two_daemons(home: House) -> None:
     assert first is not None
     try:
         second = home.box.spawn()
-        assert second.wait(20) == 1
+        assert second.wait(90) == 1
     finally:
         home.box.daemon = first
     said = home.box.logged(10)

@@ -102,7 +102,7 @@ class Box:
     def start(self, **environment: str) -> None:
         """Start the daemon and wait until it answers."""
         self.spawn(**environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             assert self.daemon is not None
             if self.daemon.poll() is not None:
