@@ -201,12 +201,9 @@ async def test_a_sheet_is_looked_at_over_a_private_line_alone(person: Person, qu
 async def test_what_did_not_come_back_is_tried_again(person: Person, quiet: Quiet) -> None:
     house = quiet.house
     await house.targets.init("box")
-    for number in (
-        lambda: house.life.add("demo", {}),
-        lambda: house.backups.create("demo"),
-        lambda: house.life.remove("demo", with_data=True),
-    ):
-        assert (await house.runner.wait(await number())).state == "done"
+    await house.runner.wait(await house.life.add("demo", {}))
+    await house.runner.wait(await house.backups.create("demo"))
+    assert (await house.runner.wait(await house.life.remove("demo", with_data=True))).state == "done"
     assert (await person.sends("/first-run/recover/again"))[0] == 400, "nothing was taken over"
     note = {"machine": house.settings.name, "target": "box", "repository": "", "stacks": ["demo"], "ready": True}
     begun = house.people.now().isoformat()
