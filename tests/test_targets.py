@@ -165,6 +165,7 @@ async def test_nobody_there_to_look_at_the_fingerprint(house: House) -> None:
         (store(login={"AWS_ACCESS_KEY_ID": "KEY"}), BadInput, set()),
         (store(login=S3_LOGIN | {"LD_PRELOAD": "x"}), BadInput, set()),
         (store(login=S3_LOGIN | {"AWS_SECRET_ACCESS_KEY": "canary'\n"}), BadInput, set()),
+        (nas(values={"folder": "gardien\x85"}), Faults, {"folder"}),  # the end of a line, for YAML
         (Wish("disk", "disk", {"folder": "/data/x"}), Faults, {"folder"}),
         (Wish("disk", "disk", {"folder": "/mnt/usb/gardien"}), Faults, {"name"}),
     ],

@@ -16,6 +16,7 @@ from playwright.async_api import ConsoleMessage, async_playwright
 from playwright.async_api import Page as BrowserPage
 
 from gardien.errors import GardienError
+from gardien.faces import pace
 from gardien.faces.server import make_app, serve
 from gardien.model.manifest import Text
 from gardien.model.settings import Page
@@ -306,6 +307,17 @@ async def test_threat_11_only_who_may_change_the_house_asks_it_to_ask(client: Cl
     for path in ("targets", "targets/box/test", "targets/box/init", "letters/test"):
         async with client.post(f"/api/v1/{path}", json={}, headers={"Authorization": f"Bearer {text}"}) as response:
             assert response.status == 403, path
+
+
+async def test_threat_11_nobody_tries_addresses_by_the_hundred(client: Client, world: World) -> None:
+    """Twenty within a minute, by whatever way; what asks nobody outside goes on."""
+    await come_in(client, world)
+    for number in range(pace.TRIES):
+        assert (await post(client, ("/targets/box/test", "/settings/letters/test")[number % 2])).status != 429
+    for path in ("/targets/box/test", "/settings/letters/test", "/targets/new/sftp"):
+        answer = await post(client, path)
+        assert answer.status == 409 and "too often" in await answer.text(), path
+    assert "too often" not in await (await post(client, "/stacks/nextcloud/backup")).text()
 
 
 # -- threat 20: the sheet

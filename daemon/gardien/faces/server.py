@@ -29,6 +29,7 @@ from gardien.faces import (
     live,
     machine,
     metrics,
+    pace,
     pages,
     people_pages,
     proof_pages,
@@ -194,6 +195,7 @@ def make_app(house: House, templates: Path | None = None) -> web.Application:
             one_moment,
             session_middleware(auth.StoreSessions(house.store)),
             auth.gate,
+            pace.unhurried,
             auth.speak,
             first_run_pages.mark,
         ]
@@ -203,6 +205,7 @@ def make_app(house: House, templates: Path | None = None) -> web.Application:
     app.on_response_prepare.append(_headers)
     app[pages.DRAWN] = Drawings()
     live.prepare(app)
+    pace.prepare(app)
     first_run_sheet.prepare(app)
     doors = (
         auth.routes(),

@@ -69,12 +69,18 @@ def asked(preset: Preset) -> list[str]:
 
 
 def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
-    """The fields of a target. Raises `Faults` for answers to what nobody asked, and for those that are missing."""
+    """The fields of a target. Raises `Faults` for answers to what nobody asked, odd ones, and those that are missing."""
     fields = set(_KINDS[preset.kind].model_fields) - _OPTIONS - {"key"}
     faults = [
         Fault((name,), Words.of(N_("{field} is not known here"), field=name), nearest(name, fields))
         for name in answers
         if name not in fields
+    ]
+    unseen = Words.of(N_("Type it anew, without signs that nobody sees."))
+    faults += [
+        Fault((name,), Words.of(N_("{field} has a sign in it that cannot be printed"), field=name), unseen)
+        for name, answer in answers.items()
+        if not answer.isprintable()  # some of them end a line of YAML
     ]
     said: dict[str, str] = {**{name: each.default for name, each in preset.ask.items()}, **answers}
     for name in asked(preset):
