@@ -69,7 +69,7 @@ def asked(preset: Preset) -> list[str]:
 
 
 def fill(preset: Preset, answers: Mapping[str, str]) -> dict[str, str]:
-    """The fields of a target. Raises `Faults` for answers to what nobody asked, odd ones, and those that are missing."""
+    """The fields of a target. Raises `Faults` for answers nobody asked for, odd ones, and missing ones."""
     fields = set(_KINDS[preset.kind].model_fields) - _OPTIONS - {"key"}
     faults = [
         Fault((name,), Words.of(N_("{field} is not known here"), field=name), nearest(name, fields))
