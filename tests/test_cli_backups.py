@@ -166,7 +166,7 @@ def test_what_would_go_and_what_is_frozen(mine: Running) -> None:
     assert re.search(r"(?m)^  00000000  \S+ \S+  GOES$", done)
     assert "does not count, and stays for some days" not in done, "thirty days are enough"
     assert done.startswith("demo at near: 2 would go, 4 would stay.")
-    mine.do(mine.quiet.house.store.add_snapshot(replace(_newest(mine), id="ee" * 32, good=False, why=Words("x"))))
+    mine.do(mine.quiet.house.store.add_snapshot(replace(_newest(mine), id="ff" * 32, good=False, why=Words("x"))))
     frozen = gardien(mine.config, "backup", "forget", "near", "--dry-run").stdout
     assert frozen.startswith("demo at near: nothing goes, because ") and "GOES" not in frozen
     assert "nothing goes now" in frozen

@@ -61,7 +61,7 @@ from gardien.services.life import Life
 from gardien.services.overview import Overviews
 from gardien.services.page_tls import PageTls
 from gardien.services.people import People
-from gardien.services.ports import World
+from gardien.services.ports import Store, World
 from gardien.services.preferences import Preferences
 from gardien.services.put_back import PutBacks
 from gardien.services.readings import Readings
@@ -283,7 +283,7 @@ async def _one_life(
                 asyncio.create_task(house.first_run.run(), name="first run"),
                 asyncio.create_task(_settle(), name="settle"),
             ]
-            beating = asyncio.create_task(_beat(systemd, house.overviews), name="watchdog")
+            beating = asyncio.create_task(_beat(systemd, house.overviews, world.store), name="watchdog")
             ending = [asyncio.create_task(each.wait()) for each in (stop, over)]
             systemd.ready(f"gardien {__version__} watches")
             log.info("gardien %s is up: %s/", __version__, settings.page.url)
@@ -322,10 +322,11 @@ async def _settle() -> None:
     gc.set_threshold(GARBAGE)
 
 
-async def _beat(systemd: Systemd, overviews: Overviews) -> None:
+async def _beat(systemd: Systemd, overviews: Overviews, store: Store) -> None:
     """Tell systemd that the loop turns and the store answers, and in one line how things stand."""
     said = ""
     while systemd.interval is not None:
+        await store.answers()
         says = str((await overviews.now()).says)
         if says != said:
             systemd.status(says)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -28,7 +28,8 @@ def test_row_01_restic_killed_at_any_moment(home: House, seed: int) -> None:
     home.box.gardien("backup", "create", STACK, "--no-wait")
     time.sleep(random.Random(seed).uniform(0.5, 4))
     for each in home.restics():
-        each.kill()
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
     job = home.box.until_jobs_end()[0]
     home.line.rate = None
     assert job["state"] in {"done", "failed"}, job

@@ -120,7 +120,7 @@ class Box:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | environment,
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"} | environment,
             )
         return self.daemon
 
@@ -131,11 +131,15 @@ class Box:
         """End the daemon; its exit code."""
         if self.daemon is None:
             return None
-        if self.daemon.poll() is None:
-            self.daemon.send_signal(number)
-        code = self.daemon.wait(patience)
-        self.daemon = None
-        return code
+        daemon, self.daemon = self.daemon, None
+        if daemon.poll() is None:
+            daemon.send_signal(number)
+        try:
+            return daemon.wait(patience)
+        except subprocess.TimeoutExpired:
+            daemon.send_signal(signal.SIGABRT)  # its threads tell where they are
+            daemon.wait(patience)
+            raise AssertionError(f"the daemon did not end:\n{self.logged(120)}") from None
 
     def wait_for_death(self, patience: float = 120) -> int:
         assert self.daemon is not None

@@ -211,6 +211,13 @@ class Database:
                 self._held.popitem(last=False)
         return rows
 
+    async def answers(self) -> None:
+        """Read something from the file itself. Raises MemoryFailed; ValueError if it was closed."""
+        look = _LOOK.get()
+        async with _in_words(self.path):
+            reader = self._reader if look is None else look.reader or self._reader
+            await reader.execute_fetchall("SELECT * FROM sqlite_master LIMIT 1")
+
     @asynccontextmanager
     async def look(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         """All that is read within sees one moment, in at most one transaction; it yields what ends that before."""
@@ -231,18 +238,22 @@ class Database:
         async with self._opening:  # by two tasks of one look
             if look.reader is None:
                 reader = self._spare.pop() if self._spare else await _connect(self.path, read_only=True)
-                changes, life = self._changes, self._life
+                # Known before it begins: if we are ended meanwhile, the look's end puts it away.
+                look.reader, look.changes, look.life = reader, self._changes, self._life
                 await reader.execute("BEGIN")
-                look.reader, look.changes, look.life = reader, changes, life
             return look.reader
 
     async def _leave(self, look: _Look) -> None:
         reader, look.reader = look.reader, None
         if reader is None:
             return
+        await surely(self._put_away(reader, look.life))
+
+    async def _put_away(self, reader: Connection, life: int) -> None:
+        """Kept for the next look, or closed: the thread of one that is forgotten would outlive the daemon."""
         with suppress(sqlite3.Error):
             await reader.execute("COMMIT")
-            if look.life == self._life and len(self._spare) < _SPARE:
+            if life == self._life and len(self._spare) < _SPARE:
                 self._spare.append(reader)
                 return
         with suppress(sqlite3.Error):

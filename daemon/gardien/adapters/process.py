@@ -245,7 +245,8 @@ class _Child(asyncio.SubprocessProtocol):
                 return watchman.result()
             if self._exited.done():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._emptied.wait(), _LAST_WORDS)
+                    async with asyncio.timeout(_LAST_WORDS):
+                        await self._emptied.wait()
             if self._failed.done():
                 self._failed.result()
             return None

@@ -86,6 +86,9 @@ class SqliteStore(StoredPeople, StoredProofs, StoredLetters, StoredReadings, Sto
     def look(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         return self._database.look()
 
+    async def answers(self) -> None:
+        await self._database.answers()
+
     async def close(self) -> None:
         await self._database.close()
 

@@ -181,7 +181,8 @@ class Api:
                         break
                     await asyncio.sleep(SPACING)
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), max(0.0, beat - loop.time()))
+                        async with asyncio.timeout(max(0.0, beat - loop.time())):
+                            await changed.wait()
                     changed.clear()
                     data = await self._job(request, titles)
         return response

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gardien.errors import GardienError
 from gardien.faces import settings_asks as asks
-from gardien.faces import settings_forms as forms
+from gardien.faces import settings_forms as asked
 from gardien.faces.backup_pages import TARGET
 from gardien.faces.keys import HOUSE, SCREEN
 from gardien.faces.pages import STACK, look
@@ -31,7 +31,7 @@ class Stand:
     """A section and what holds of it."""
 
     section: Section
-    rows: Sequence[forms.Change]  # `before` is what holds
+    rows: Sequence[asked.Change]  # `before` is what holds
     on: bool
 
 
@@ -70,19 +70,19 @@ async def _index(request: web.Request, wrong: GardienError | None = None) -> web
 
 def stand(section: Section, settings: Settings) -> Stand:
     """A section as it is."""
-    holds = forms.values(section, settings)
+    holds = asked.values(section, settings)
     rows = []
     if section.place is not None:
-        said = forms.said_keep(settings.targets[section.place].keep)
-        rows.append(forms.Change(Words.of(N_("What stays")), said, said))
+        said = asked.said_keep(settings.targets[section.place].keep)
+        rows.append(asked.Change(Words.of(N_("What stays")), said, said))
     for ask in section.asks:
         if "keep" in ask.path:
             continue
-        said = forms.said(ask, holds[ask.name])
-        if holds[ask.name] is None and (common := forms.common(ask, settings)) is not None:
+        said = asked.said(ask, holds[ask.name])
+        if holds[ask.name] is None and (common := asked.common(ask, settings)) is not None:
             said = Words.of(N_("{what}: {more}"), what=said, more=common)
-        rows.append(forms.Change(ask.says, said, said))
-    return Stand(section, rows, forms.is_on(section, settings))
+        rows.append(asked.Change(ask.says, said, said))
+    return Stand(section, rows, asked.is_on(section, settings))
 
 
 async def _section(request: web.Request) -> Section:
@@ -101,7 +101,7 @@ async def _section(request: web.Request) -> Section:
 async def section_page(request: web.Request) -> web.Response:
     """One section, as a form."""
     section, settings = await _section(request), request.app[HOUSE].preferences.now
-    return await _form(request, section, forms.as_form(section, forms.values(section, settings)))
+    return await _form(request, section, asked.as_form(section, asked.values(section, settings)))
 
 
 async def _form(
@@ -120,8 +120,8 @@ async def _form(
         error=wrong,
         faults=_beside(section, wrong),
         days=asks.DAYS,
-        on=forms.is_on(section, house.preferences.now),
-        rows={ask.name: forms.rows(form, ask.name) for ask in section.asks},
+        on=asked.is_on(section, house.preferences.now),
+        rows={ask.name: asked.rows(form, ask.name) for ask in section.asks},
         held=held,
         has_password=held or (secret is not None and await house.preferences.has(secret)),
     )
@@ -139,7 +139,7 @@ def _beside(section: Section, wrong: GardienError | None) -> Mapping[str, Fault]
     """By a question's name, what is wrong with its answer."""
     faults = wrong.faults if isinstance(wrong, Faults) else ()
     return {
-        ask.name: forms.beside(ask, each)
+        ask.name: asked.beside(ask, each)
         for ask in section.asks
         for each in faults
         if each.at[: len(ask.path)] == ask.path
@@ -158,7 +158,7 @@ async def change(request: web.Request) -> web.Response:
     try:
         if secret is not None and GO not in form and (password or not held_before):
             await house.preferences.hold(secret, password or None)
-        changed = forms.changes(section, form, settings)
+        changed = asked.changes(section, form, settings)
         if GO in form:
             await house.preferences.apply(changed, secret=secret)
             raise web.HTTPSeeOther("/first-run" if house.first_run.open else f"{section.home}?saved")
@@ -173,7 +173,7 @@ async def change(request: web.Request) -> web.Response:
         section=section,
         crumb=await _crumb(request, section),
         form=form,
-        differences=forms.differences(section, changed, settings),
+        differences=asked.differences(section, changed, settings),
         new_password=held,
         lines=_lines(edit) if edit is not None else "",
         clearings=clearings,

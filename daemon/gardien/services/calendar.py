@@ -69,7 +69,8 @@ class Calendar:
                 except Exception:
                     log.exception("a look at the calendar failed")
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(wait, LONGEST))
+                    async with asyncio.timeout(min(wait, LONGEST)):
+                        await changed.wait()
                 await asyncio.sleep(BREATH)
                 changed.clear()
         finally:

@@ -53,7 +53,8 @@ class Doorkeeper:
                     log.exception("the door could not be tended")
                 moved.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(moved.wait(), EVERY)
+                    async with asyncio.timeout(EVERY):
+                        await moved.wait()
         finally:
             listener.cancel()
 

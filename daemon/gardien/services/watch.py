@@ -102,8 +102,10 @@ class Watch:
                     log.warning("%s", error)
                 except Exception:
                     log.exception("a look at the house failed")
+                # Not `wait_for`: before Python 3.12 it may swallow that we are to end.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), self.wait)
+                    async with asyncio.timeout(self.wait):
+                        await self._hurry.wait()
         finally:
             for each in listeners:
                 each.cancel()
